@@ -1,0 +1,243 @@
+//! The session: the state machine of one operation's authentication.
+//!
+//! ```text
+//!            admit(stage)          complete()
+//!   Session ─────────────▶ Admitted ─────────▶ Progress::More(Session)
+//!      │                                   └─▶ Progress::Done(Authenticated)
+//!      └─▶ Refusal: the session, and whoever uses it rightly, is not touched
+//! ```
+//!
+//! A transition consumes the session and returns the next. What proves a stage
+//! (a password, a code) and where sessions are kept is decided elsewhere.
+
+use std::{fmt, time::Duration};
+
+use data_encoding::BASE64URL_NOPAD;
+use myelin_ambient::{Entropy, Timestamp};
+use ruma::{OwnedUserId, UserId};
+use sha2::{Digest, Sha256};
+
+use crate::{Binding, Flows, Stage};
+
+/// How long a session lives unless configured otherwise.
+pub const DEFAULT_LIFETIME: Duration = Duration::from_mins(10);
+
+/// The name of a session on the wire: 192 random bits, URL-safe.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionId(String);
+
+impl SessionId {
+    const BYTES: usize = 24;
+
+    /// A new name. Clients cannot choose one.
+    #[must_use]
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        Self(BASE64URL_NOPAD.encode(&entropy.bytes::<{ Self::BYTES }>()))
+    }
+
+    /// What a client sent, if it can be the name of a session at all.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        (bytes.len() == Self::BYTES).then(|| Self(text.to_owned()))
+    }
+
+    /// As it stands on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// SHA-256 of the name: what a store keeps, so that a copy of the store
+    /// opens no session.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(&self.0).into()
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(_) = self;
+        f.write_str("SessionId(…)")
+    }
+}
+
+/// One operation on its way through the stages of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its name.
+    pub id: SessionId,
+    /// Whose operation it is; `None` while nobody is known (registration).
+    pub user: Option<OwnedUserId>,
+    /// The operation it is bound to.
+    pub binding: Binding,
+    /// The stages that were passed, in order.
+    pub completed: Vec<Stage>,
+    /// From this moment on the session is void.
+    pub expires: Timestamp,
+    /// What the operation must remember from its first request, as JSON; never
+    /// a secret.
+    pub memo: Option<String>,
+}
+
+/// Why a stage may not be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The session is over. Offer a new one.
+    #[error("the session has expired")]
+    Expired,
+    /// The request is not the one the session was opened for, or the user is
+    /// another. Answer 403 and leave the session as it is.
+    #[error("the session belongs to another request")]
+    OtherRequest,
+    /// The stage cannot come now, or is not offered. Answer 401, change
+    /// nothing, count nothing.
+    #[error("the stage cannot come now")]
+    OutOfOrder,
+}
+
+/// A session in which one stage may be tried now. Only [`Session::admit`]
+/// makes it.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    session: Session,
+    stage: Stage,
+    finishes: bool,
+}
+
+/// What a completed stage led to.
+#[derive(Debug)]
+pub enum Progress {
+    /// There are more stages to come.
+    More(Session),
+    /// The flow is complete and the session is spent.
+    Done(Authenticated),
+}
+
+/// Proof that a whole flow was passed for one operation.
+///
+/// Only this engine can make one, and it cannot be copied: an operation that
+/// takes it as an argument cannot be reached without it, nor run twice on it.
+#[derive(Debug)]
+pub struct Authenticated {
+    user: Option<OwnedUserId>,
+    binding: Binding,
+    completed: Vec<Stage>,
+    memo: Option<String>,
+}
+
+impl Session {
+    /// Opens a session in which no stage is passed yet.
+    #[must_use]
+    pub fn open(
+        entropy: &dyn Entropy,
+        user: Option<OwnedUserId>,
+        binding: Binding,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Self {
+        let id = SessionId::generate(entropy);
+        Self { id, user, binding, completed: Vec::new(), expires: now + lifetime, memo: None }
+    }
+
+    /// Whether the session answers to a request with this binding now.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Expired`] or [`Refusal::OtherRequest`].
+    pub fn check(&self, binding: &Binding, now: Timestamp) -> Result<(), Refusal> {
+        if now >= self.expires {
+            return Err(Refusal::Expired);
+        }
+        // The user is part of the binding: a session opened with one user's
+        // token is another request's session for everybody else.
+        if *binding != self.binding {
+            return Err(Refusal::OtherRequest);
+        }
+        Ok(())
+    }
+
+    /// Admits `stage` if it may be tried now.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`]; nothing has changed then.
+    pub fn admit(
+        self,
+        binding: &Binding,
+        flows: &Flows,
+        stage: Stage,
+        now: Timestamp,
+    ) -> Result<Admitted, Refusal> {
+        self.check(binding, now)?;
+        // A completed stage cannot be retried: it is no longer the next one.
+        if !flows.admit(&self.completed, stage) {
+            return Err(Refusal::OutOfOrder);
+        }
+        let mut after = self.completed.clone();
+        after.push(stage);
+        let finishes = flows.finished_by(&after);
+        Ok(Admitted { session: self, stage, finishes })
+    }
+}
+
+impl Admitted {
+    /// The session as it stands before the stage.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The stage that may be tried.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether the flow is complete once this stage is.
+    #[must_use]
+    pub fn finishes(&self) -> bool {
+        self.finishes
+    }
+
+    /// Takes the step. To be called where the stage has been passed and, if
+    /// sessions are kept in a store, where the store has committed it: a store
+    /// must let only one of several callers through.
+    #[must_use]
+    pub fn complete(self) -> Progress {
+        let Self { mut session, stage, finishes } = self;
+        session.completed.push(stage);
+        if !finishes {
+            return Progress::More(session);
+        }
+        let Session { id: _, user, binding, completed, expires: _, memo } = session;
+        Progress::Done(Authenticated { user, binding, completed, memo })
+    }
+}
+
+impl Authenticated {
+    /// Who has been authenticated; `None` for a registration.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserId> {
+        self.user.as_deref()
+    }
+
+    /// Whether the proof is for this operation and no other.
+    #[must_use]
+    pub fn is_for(&self, binding: &Binding) -> bool {
+        self.binding == *binding
+    }
+
+    /// The stages that were passed, in order.
+    #[must_use]
+    pub fn completed(&self) -> &[Stage] {
+        &self.completed
+    }
+
+    /// What the operation remembered from its first request.
+    #[must_use]
+    pub fn memo(&self) -> Option<&str> {
+        self.memo.as_deref()
+    }
+}
