@@ -1,0 +1,124 @@
+//! PostgreSQL: many writers; the verbs that every login needs are one
+//! statement each.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    migrate::{AppliedMigration, Migrate},
+    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
+};
+
+use crate::{
+    Database, Error, OpenOptions, Schema,
+    migrations::{self, HISTORY},
+    sealed::Sealer,
+};
+
+type Connection = sqlx::PgConnection;
+type Row = PgRow;
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, PgArguments>;
+
+/// Takes the rows until the end of the transaction.
+macro_rules! for_update {
+    ($sql:literal) => {
+        concat!($sql, " FOR NO KEY UPDATE")
+    };
+}
+/// Takes the rows that nobody else has taken, and waits for none.
+macro_rules! skip_locked {
+    ($sql:literal) => {
+        concat!($sql, " FOR UPDATE SKIP LOCKED")
+    };
+}
+
+mod backend;
+mod log_in;
+mod pass_stage;
+#[path = "sql/mod.rs"]
+mod sql;
+
+use backend::Backend;
+use log_in::log_in;
+use pass_stage::pass_stage;
+use sql::Engine;
+
+/// How long a request waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+/// After this long without use, a connection is asked whether it is alive
+/// before it is used.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The isolation that the verbs are proved for, whatever the server's default.
+/// Nobody waits for ever for a lock, and a process that stands still does not
+/// keep its locks.
+const SESSION: &str = "
+    SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    SET lock_timeout = '5s';
+    SET statement_timeout = '15s';
+    SET idle_in_transaction_session_timeout = '15s'";
+
+/// Takes the owner's lock until the end of the transaction.
+async fn lock_owner(c: &mut Connection, owner: i64) -> Result<(), Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(owner).execute(c).await?;
+    Ok(())
+}
+
+pub(crate) async fn open(options: &OpenOptions, sealer: Sealer) -> Result<Database, Error> {
+    let connect = PgConnectOptions::from_str(&options.url)?.disable_statement_logging();
+    // A connection of its own, which is closed whatever comes: the lock under
+    // which schemas are migrated ends with it.
+    let mut connection = connect.connect().await?;
+    let schema = if options.migrate {
+        migrate(&mut connection).await?
+    } else {
+        compare(&mut connection).await?
+    };
+    connection.close().await?;
+    let pool = pool(options.connections).connect_with(connect).await?;
+    Ok(Engine::database(Backend::new(pool), sealer, options.limits, schema))
+}
+
+fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections.max(1))
+        .acquire_timeout(ACQUIRE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
+        })
+}
+
+async fn migrate(connection: &mut Connection) -> Result<Schema, Error> {
+    let migrator = migrations::postgres();
+    let applied = applied(connection).await?;
+    migrations::refuse_newer(&migrator, &applied)?;
+    migrator.run_direct(None, connection, false).await?;
+    Ok(migrations::schema(&applied))
+}
+
+async fn compare(connection: &mut Connection) -> Result<Schema, Error> {
+    let applied = applied(connection).await?;
+    migrations::compare(&migrations::postgres(), &applied)?;
+    Ok(migrations::schema(&applied))
+}
+
+async fn applied(connection: &mut Connection) -> Result<Vec<AppliedMigration>, Error> {
+    let has_history: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+        .bind(HISTORY)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !has_history {
+        return Ok(Vec::new());
+    }
+    Ok(connection.list_applied_migrations(HISTORY).await?)
+}

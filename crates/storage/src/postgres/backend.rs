@@ -1,0 +1,53 @@
+//! The pool, and how a verb gets a connection of it.
+
+use sqlx::PgPool;
+
+use super::Connection;
+use crate::{Error, settled::Settled, work::Work};
+
+/// The connections of one database.
+#[derive(Clone, Debug)]
+pub(super) struct Backend(PgPool);
+
+impl Backend {
+    pub(super) const fn new(pool: PgPool) -> Self {
+        Self(pool)
+    }
+
+    /// Reads. Each statement sees one moment; no two see the same.
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send,
+    {
+        self.statement(work).await
+    }
+
+    /// Writes, as one statement, which is its own transaction: nothing is sent
+    /// to begin and to commit.
+    pub(super) async fn statement<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send,
+    {
+        let mut connection = self.0.acquire().await?;
+        work(&mut connection).await
+    }
+
+    /// Writes, as one transaction. It is rolled back if the caller goes away.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, Settled<T>> + Send + 'static,
+    {
+        let mut transaction = self.0.begin().await?;
+        match work(&mut transaction).await? {
+            Settled::Commit(value) => {
+                transaction.commit().await?;
+                Ok(value)
+            }
+            Settled::RollBack(value) => {
+                transaction.rollback().await?;
+                Ok(value)
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Passing a stage, in one statement.
+//!
+//! The parts of the statement see the same moment, the one at which it began;
+//! a row that it locks or changes is looked at again as it is by then. So each
+//! part is gated on the one before it, and the order is what makes it whole:
+//!
+//! 1. `held` takes the user's anchor row if its version is still the one that
+//!    the decision was made on, and if the code is still there to be spent. No
+//!    code changes without the version, so while the anchor is held, what was
+//!    seen of the code holds.
+//! 2. `advanced` or `ended` moves the session, if it stands where the decision
+//!    found it. This is the last condition: up to here nothing was written.
+//! 3. `raised` and `spent` write what cannot fail any more, `logged` the
+//!    event.
+//!
+//! The last line divides by the number of codes spent: should a row be changed
+//! by hand in between, the statement fails as a whole and the stage is not
+//! passed.
+
+use sqlx::Row as _;
+
+use super::{
+    Backend, Query,
+    sql::{anchor, audit},
+};
+use crate::{
+    Error, Event,
+    passage::{Passage, Spent},
+    values::signed,
+};
+
+/// Moves the session. `$1` session, `$2` user, `$3` completed before, `$4`
+/// now, `$5` completed after, `$6` whether the session ends.
+macro_rules! moved {
+    () => {
+        "advanced AS (
+            UPDATE uia_sessions SET completed = $5
+            WHERE NOT $6 AND EXISTS (SELECT 1 FROM held)
+                AND id = $1 AND user_id = $2 AND completed = $3 AND expires > $4
+            RETURNING id
+        ), ended AS (
+            DELETE FROM uia_sessions
+            WHERE $6 AND EXISTS (SELECT 1 FROM held)
+                AND id = $1 AND user_id = $2 AND completed = $3 AND expires > $4
+            RETURNING id
+        ), moved AS (
+            SELECT id FROM advanced UNION ALL SELECT id FROM ended
+        )"
+    };
+}
+
+/// Writes the event (`$7` to `$13`), if there is one, and answers 1 or 0.
+macro_rules! logged {
+    () => {
+        "logged AS (
+            INSERT INTO audit (at, user_id, action, actor, address, request_id, detail)
+            SELECT $7, $8, $9, $10, $11, $12, $13 FROM moved WHERE $7 IS NOT NULL
+        )
+        SELECT CASE (SELECT COUNT(*) FROM moved)
+            WHEN 0 THEN 0 ELSE 1 / (SELECT COUNT(*) FROM spent) END"
+    };
+}
+
+/// Raises the version (`$14`) and writes the counters (`$15` to `$22`).
+macro_rules! raised {
+    () => {
+        "raised AS (
+            UPDATE factors SET version = version + 1,
+                totp_in_a_row = $15, totp_window_started = $16,
+                totp_window_failures = $17, totp_wait_until = $18,
+                recovery_in_a_row = $19, recovery_window_started = $20,
+                recovery_window_failures = $21, recovery_wait_until = $22
+            WHERE EXISTS (SELECT 1 FROM moved) AND user_id = $2 AND version = $14
+            RETURNING user_id
+        )"
+    };
+}
+
+const NOTHING: &str =
+    concat!("WITH held AS (SELECT 1), ", moved!(), ", spent AS (SELECT 1 FROM moved), ", logged!());
+
+/// `$23` the authenticator, `$24` the step. RFC 6238 §5.2: a code is accepted
+/// once.
+const TOTP: &str = concat!(
+    "WITH held AS (
+        SELECT 1 FROM factors
+        WHERE user_id = $2 AND version = $14 AND EXISTS (
+            SELECT 1 FROM authenticators
+            WHERE user_id = $2 AND id = $23 AND status = 'active'
+                AND (last_step IS NULL OR last_step < $24))
+        FOR NO KEY UPDATE
+    ), ",
+    moved!(),
+    ", ",
+    raised!(),
+    ", spent AS (
+        UPDATE authenticators SET last_step = $24, last_used = $4
+        WHERE EXISTS (SELECT 1 FROM raised)
+            AND user_id = $2 AND id = $23 AND status = 'active'
+            AND (last_step IS NULL OR last_step < $24)
+        RETURNING id
+    ), ",
+    logged!()
+);
+
+/// `$23` the code's number.
+const RECOVERY: &str = concat!(
+    "WITH held AS (
+        SELECT 1 FROM factors
+        WHERE user_id = $2 AND version = $14 AND EXISTS (
+            SELECT 1 FROM recovery_codes
+            WHERE user_id = $2 AND number = $23 AND used IS NULL)
+        FOR NO KEY UPDATE
+    ), ",
+    moved!(),
+    ", ",
+    raised!(),
+    ", spent AS (
+        UPDATE recovery_codes SET used = $4
+        WHERE EXISTS (SELECT 1 FROM raised)
+            AND user_id = $2 AND number = $23 AND used IS NULL
+        RETURNING number
+    ), ",
+    logged!()
+);
+
+/// Commits `passage`; `false` if it was decided on something that has changed.
+pub(super) async fn pass_stage(
+    db: &Backend,
+    passage: Passage,
+    event: Option<Event>,
+) -> Result<bool, Error> {
+    db.statement(move |c| {
+        Box::pin(async move {
+            let row = query(&passage, event.as_ref()).fetch_one(c).await?;
+            Ok(row.try_get::<i64, _>(0)? == 1)
+        })
+    })
+    .await
+}
+
+fn query<'q>(passage: &Passage, event: Option<&Event>) -> Query<'q> {
+    let statement = match &passage.cost {
+        None => NOTHING,
+        Some((_, Spent::Totp { .. })) => TOTP,
+        Some((_, Spent::Recovery { .. })) => RECOVERY,
+    };
+    let query = sqlx::query(statement)
+        .bind(passage.session.to_vec())
+        .bind(passage.user.as_str())
+        .bind(passage.before.as_str())
+        .bind(passage.now)
+        .bind(passage.after.as_str())
+        .bind(passage.finishes);
+    let query = audit::bind(query, event);
+    let Some((claim, spent)) = &passage.cost else {
+        return query;
+    };
+    let query = anchor::bind_counters(query.bind(claim.version.0), claim);
+    match spent {
+        Spent::Totp { authenticator, step } => {
+            query.bind(authenticator.as_str()).bind(signed(step.0))
+        }
+        Spent::Recovery { index } => query.bind(i64::from(*index)),
+    }
+}

@@ -1,0 +1,98 @@
+//! The anchor row of a user's factors: whoever changes any of them takes it
+//! first and raises its version.
+
+use myelin_two_factor::{RecoverySalt, Throttle};
+use ruma::UserId;
+
+use super::super::{Connection, Query};
+use crate::{
+    Error, Version,
+    passage::Claim,
+    values::{millis, signed},
+};
+
+/// Raises the version and writes the counters, if the version is still the
+/// one that the decision was made on.
+pub(in super::super) async fn claim(c: &mut Connection, claim: &Claim) -> Result<bool, Error> {
+    // A user without a row is at version zero. Of two that insert it, one does.
+    let statement = if claim.version == Version(0) {
+        "INSERT INTO factors (version, user_id,
+            totp_in_a_row, totp_window_started, totp_window_failures, totp_wait_until,
+            recovery_in_a_row, recovery_window_started, recovery_window_failures,
+            recovery_wait_until)
+         VALUES ($1 + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (user_id) DO NOTHING"
+    } else {
+        "UPDATE factors SET version = version + 1,
+            totp_in_a_row = $3, totp_window_started = $4,
+            totp_window_failures = $5, totp_wait_until = $6,
+            recovery_in_a_row = $7, recovery_window_started = $8,
+            recovery_window_failures = $9, recovery_wait_until = $10
+         WHERE version = $1 AND user_id = $2"
+    };
+    let query = sqlx::query(statement).bind(claim.version.0).bind(claim.user.as_str());
+    Ok(bind_counters(query, claim).execute(c).await?.rows_affected() == 1)
+}
+
+/// Binds the eight columns of both throttles.
+pub(in super::super) fn bind_counters<'q>(query: Query<'q>, claim: &Claim) -> Query<'q> {
+    bind_throttle(bind_throttle(query, &claim.totp), &claim.recovery)
+}
+
+fn bind_throttle<'q>(query: Query<'q>, throttle: &Throttle) -> Query<'q> {
+    let Throttle { in_a_row, window_started, window_failures, wait_until } = throttle;
+    query
+        .bind(i64::from(*in_a_row))
+        .bind(window_started.map(millis))
+        .bind(i64::from(*window_failures))
+        .bind(wait_until.map(millis))
+}
+
+/// Raises the version, whatever it is; `false` if the user has no row.
+pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<bool, Error> {
+    let raised = sqlx::query("UPDATE factors SET version = version + 1 WHERE user_id = $1")
+        .bind(user.as_str())
+        .execute(c)
+        .await?;
+    Ok(raised.rows_affected() == 1)
+}
+
+/// Writes what the codes of a set have in common, or that there is no set.
+/// The anchor is the caller's already.
+pub(super) async fn set_recovery(
+    c: &mut Connection,
+    user: &UserId,
+    set: Option<(&RecoverySalt, myelin_ambient::Timestamp, usize)>,
+) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE factors
+         SET recovery_salt = $2, recovery_generated = $3, recovery_total = $4
+         WHERE user_id = $1",
+    )
+    .bind(user.as_str())
+    .bind(set.map(|(salt, _, _)| salt.as_bytes().to_vec()))
+    .bind(set.map(|(_, generated, _)| millis(generated)))
+    .bind(set.map(|(_, _, total)| signed(total as u64)))
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Takes every factor, code and counter of the user, and raises the version.
+/// The row stays, and its version does not begin again.
+pub(super) async fn clear(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    for statement in [
+        "UPDATE factors SET version = version + 1,
+            totp_in_a_row = 0, totp_window_started = NULL,
+            totp_window_failures = 0, totp_wait_until = NULL,
+            recovery_in_a_row = 0, recovery_window_started = NULL,
+            recovery_window_failures = 0, recovery_wait_until = NULL,
+            recovery_salt = NULL, recovery_generated = NULL, recovery_total = NULL
+         WHERE user_id = $1",
+        "DELETE FROM authenticators WHERE user_id = $1",
+        "DELETE FROM recovery_codes WHERE user_id = $1",
+    ] {
+        sqlx::query(statement).bind(user.as_str()).execute(&mut *c).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! The verbs in SQL that both databases understand.
+//!
+//! The files of this folder are compiled once for each database: `Connection`,
+//! `Row`, `Query` and the macros for row locks come from the module that
+//! includes them, so that no query is written twice. What one database does
+//! better in its own way is in its own folder, under the same name.
+//!
+//! Locks are always taken in this order, so that no two verbs wait for each
+//! other: the owner's lock of a quota, the account, the user's anchor row in
+//! `factors`, the session, the rest.
+
+mod account_store;
+pub(super) mod accounts;
+pub(super) mod anchor;
+pub(super) mod audit;
+mod change;
+mod check;
+pub(super) mod devices;
+mod engine;
+mod enrolment;
+mod lookup;
+mod reseal;
+pub(super) mod sessions;
+mod store;
+mod sweep;
+mod tokens;
+
+pub(super) use engine::Engine;

@@ -1,0 +1,100 @@
+//! UIA sessions: how many there may be, and how they end.
+
+use myelin_uia::Session;
+use ruma::UserId;
+
+use super::{
+    super::{Connection, lock_owner},
+    audit,
+};
+use crate::{
+    Error, Event, OpenedSession, Quota,
+    bucket::owner_lock,
+    settled::Settled,
+    values::{join_stages, millis},
+};
+
+pub(super) async fn open(
+    c: &mut Connection,
+    session: &Session,
+    bucket: &str,
+    quota: Quota,
+    now: i64,
+    event: Option<&Event>,
+) -> Result<Settled<OpenedSession>, Error> {
+    // Counting and inserting is one thing: of two that see room for one more,
+    // one waits.
+    lock_owner(c, owner_lock(session.user.as_deref(), bucket)).await?;
+    let user = session.user.as_deref();
+    let owner = user.map_or("", UserId::as_str);
+    make_room(c, owner, bucket, quota.per_address).await?;
+    if user.is_some() && count(c, owner, now).await? >= i64::from(quota.per_user) {
+        return Ok(Settled::RollBack(OpenedSession::TooMany));
+    }
+    insert(c, session, owner, bucket).await?;
+    if let Some(event) = event {
+        audit::record(c, event).await?;
+    }
+    Ok(Settled::Commit(OpenedSession::Opened))
+}
+
+/// Ends the oldest sessions of this owner from this address, so that with one
+/// more there are no more than `limit`.
+async fn make_room(c: &mut Connection, owner: &str, bucket: &str, limit: u32) -> Result<(), Error> {
+    sqlx::query(
+        "DELETE FROM uia_sessions WHERE user_id = $1 AND bucket = $2 AND seq <= (
+            SELECT seq FROM uia_sessions WHERE user_id = $1 AND bucket = $2
+            ORDER BY seq DESC LIMIT 1 OFFSET $3)",
+    )
+    .bind(owner)
+    .bind(bucket)
+    .bind(i64::from(limit.saturating_sub(1)))
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// The user's open sessions, from all addresses.
+async fn count(c: &mut Connection, owner: &str, now: i64) -> Result<i64, Error> {
+    let count =
+        sqlx::query_scalar("SELECT COUNT(*) FROM uia_sessions WHERE user_id = $1 AND expires > $2")
+            .bind(owner)
+            .bind(now)
+            .fetch_one(c)
+            .await?;
+    Ok(count)
+}
+
+async fn insert(
+    c: &mut Connection,
+    session: &Session,
+    owner: &str,
+    bucket: &str,
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO uia_sessions (id, user_id, bucket, binding, completed, expires, memo)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(session.id.digest().to_vec())
+    .bind(owner)
+    .bind(bucket)
+    .bind(session.binding.as_bytes().to_vec())
+    .bind(join_stages(&session.completed))
+    .bind(millis(session.expires))
+    .bind(session.memo.as_deref())
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Ends every session and login token of the user: what earned them no longer
+/// holds. The user's anchor is the caller's already.
+pub(super) async fn end_all(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    for statement in [
+        "DELETE FROM uia_sessions WHERE user_id = $1",
+        "DELETE FROM login_tokens WHERE user_id = $1",
+    ] {
+        sqlx::query(statement).bind(user.as_str()).execute(&mut *c).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! SQLite: readers beside one writer that commits waiting requests together.
+
+use std::{fs, io, path::Path, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _,
+    migrate::Migrate,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+        SqliteRow, SqliteSynchronous,
+    },
+};
+
+use crate::{
+    Database, Error, OpenOptions, Schema,
+    migrations::{self, HISTORY},
+    sealed::Sealer,
+};
+
+type Connection = sqlx::SqliteConnection;
+type Row = SqliteRow;
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
+
+/// There are no row locks: whoever writes has the whole database.
+macro_rules! for_update {
+    ($sql:literal) => {
+        $sql
+    };
+}
+macro_rules! skip_locked {
+    ($sql:literal) => {
+        $sql
+    };
+}
+
+mod backend;
+mod log_in;
+mod pass_stage;
+#[path = "sql/mod.rs"]
+mod sql;
+mod writer;
+
+use backend::Backend;
+use log_in::log_in;
+use pass_stage::pass_stage;
+use sql::Engine;
+use writer::Writer;
+
+/// How long a process waits for another that writes to the same file.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// The one writer has locked everything already.
+async fn lock_owner(_: &mut Connection, _: i64) -> Result<(), Error> {
+    Ok(())
+}
+
+pub(crate) async fn open(
+    options: &OpenOptions,
+    path: &Path,
+    sealer: Sealer,
+) -> Result<Database, Error> {
+    if options.migrate {
+        create_private(path)
+            .map_err(|source| Error::File { path: path.display().to_string(), source })?;
+    }
+    let connect = connect_options(path);
+    let mut connection = connect.connect().await?;
+    let schema = if options.migrate {
+        migrate(&mut connection).await?
+    } else {
+        compare(&mut connection).await?
+    };
+    let readers = readers(&connect, options.connections).await?;
+    let backend = Backend::new(readers, Writer::spawn(connect, connection));
+    Ok(Engine::database(backend, sealer, options.limits, schema))
+}
+
+fn connect_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .disable_statement_logging()
+}
+
+async fn readers(connect: &SqliteConnectOptions, connections: u32) -> Result<SqlitePool, Error> {
+    // Not opened read-only: whoever is first after a crash must be able to
+    // recover the log.
+    let connect = connect.clone().pragma("query_only", "ON");
+    let pool = SqlitePoolOptions::new()
+        .max_connections(connections.max(1))
+        .acquire_timeout(BUSY)
+        .test_before_acquire(false);
+    Ok(pool.connect_with(connect).await?)
+}
+
+/// Makes the file, for its owner alone, unless it is there. SQLite gives its
+/// log files the same permissions.
+fn create_private(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// Brings the schema up to date; of two processes, one after the other.
+async fn migrate(connection: &mut Connection) -> Result<Schema, Error> {
+    let migrator = migrations::sqlite();
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+    transaction.ensure_migrations_table(HISTORY).await?;
+    let applied = transaction.list_applied_migrations(HISTORY).await?;
+    migrations::refuse_newer(&migrator, &applied)?;
+    migrator.run_direct(None, &mut *transaction, false).await?;
+    transaction.commit().await?;
+    Ok(migrations::schema(&applied))
+}
+
+async fn compare(connection: &mut Connection) -> Result<Schema, Error> {
+    let history = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1")
+        .bind(HISTORY)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let applied = match history {
+        Some(_) => connection.list_applied_migrations(HISTORY).await?,
+        None => Vec::new(),
+    };
+    migrations::compare(&migrations::sqlite(), &applied)?;
+    Ok(migrations::schema(&applied))
+}

@@ -1,0 +1,161 @@
+//! The port: what must be atomic.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use myelin_ambient::Timestamp;
+use myelin_two_factor::{AuthenticatorId, Name, RecoveryHash, TotpSecret};
+use myelin_uia::{Admitted, Progress, Session, SessionId};
+use ruma::{OwnedUserId, UserId};
+
+use crate::{
+    Change, Enrolled, Error, Event, Factors, Origin, RecordedEvent, SealedSecret, Spend,
+    TokenDigest,
+};
+
+/// What a verb that builds on an earlier read led to.
+#[derive(Debug)]
+pub enum Outcome<T> {
+    /// It is committed.
+    Committed(T),
+    /// Something has changed since the read, and nothing was written: read and
+    /// decide again.
+    Stale,
+}
+
+/// Whether a session was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenedSession {
+    /// It is committed.
+    Opened,
+    /// The user, or the address, has too many open sessions.
+    TooMany,
+}
+
+/// Sessions, second factors, and the audit log. Each verb is one transaction.
+///
+/// # Errors
+///
+/// Every verb fails with [`Error::Unavailable`] when the database does; then
+/// nothing was written. Those that read secrets fail with [`Error::Key`].
+#[async_trait]
+pub trait Store: Debug + Send + Sync {
+    /// Keeps a new session, with the stages it may have passed already.
+    ///
+    /// Sessions are bounded: the oldest session *of the same user from the
+    /// same address* makes room (so that nobody can push out another's); a
+    /// user's sessions over all addresses are bounded too, and beyond that it
+    /// is [`OpenedSession::TooMany`]. `event` is written with it.
+    async fn open_session(
+        &self,
+        session: &Session,
+        origin: &Origin,
+        now: Timestamp,
+        event: Option<Event>,
+    ) -> Result<OpenedSession, Error>;
+
+    /// The session with this name unless it has expired, and the factors of
+    /// its user where it has one. One round trip.
+    async fn lookup_session(
+        &self,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<(Session, Option<Factors>)>, Error>;
+
+    /// A user's factors.
+    async fn lookup_factors(&self, user: &UserId) -> Result<Factors, Error>;
+
+    /// Commits that a stage was passed: spends what it uses up, advances the
+    /// session (or ends it, where the stage finishes the flow), and writes
+    /// `event`. `factors` are those that the decision was made on; they are
+    /// compared where something is spent.
+    ///
+    /// [`Outcome::Stale`] where the factors have changed, or the session has
+    /// moved on, expired, or gone.
+    async fn pass_stage(
+        &self,
+        admitted: Admitted,
+        factors: Option<&Factors>,
+        spend: Spend,
+        now: Timestamp,
+        event: Option<Event>,
+    ) -> Result<Outcome<Progress>, Error>;
+
+    /// Commits a change to the factors as they were read, with its `event`.
+    async fn change(
+        &self,
+        factors: &Factors,
+        change: Change,
+        event: Event,
+    ) -> Result<Outcome<()>, Error>;
+
+    /// Renames an authenticator of this user; `false` if the user has none
+    /// with this id.
+    async fn rename(
+        &self,
+        user: &UserId,
+        id: &AuthenticatorId,
+        name: &Name,
+        event: Event,
+    ) -> Result<bool, Error>;
+
+    /// Removes every factor, code and counter of the user, ends the user's
+    /// sessions; `false` if there was nothing.
+    async fn reset(&self, user: &UserId, event: Event) -> Result<bool, Error>;
+
+    /// Keeps a login token (`m.login.token`).
+    async fn create_login_token(
+        &self,
+        token: &TokenDigest,
+        user: &UserId,
+        expires: Timestamp,
+        event: Event,
+    ) -> Result<(), Error>;
+
+    /// Spends a login token: whom it names, once, while it lasts.
+    async fn redeem_login_token(
+        &self,
+        token: &TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<OwnedUserId>, Error>;
+
+    /// Ends all sessions of the user.
+    async fn end_sessions(&self, user: &UserId) -> Result<(), Error>;
+
+    /// Appends to the audit log.
+    async fn record(&self, event: Event) -> Result<(), Error>;
+
+    /// The newest `limit` entries about the user, newest first.
+    async fn events(&self, user: &UserId, limit: u32) -> Result<Vec<RecordedEvent>, Error>;
+
+    /// Deletes expired sessions, pending authenticators, and tokens; says how
+    /// many rows went.
+    async fn sweep(&self, now: Timestamp) -> Result<u64, Error>;
+
+    /// Decrypts an authenticator's secret. To be called only to verify a code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] and [`Error::Keyring`].
+    fn unseal(&self, user: &UserId, authenticator: &Enrolled) -> Result<TotpSecret, Error>;
+
+    /// Decrypts the hash of a recovery code.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] and [`Error::Keyring`].
+    fn unseal_hash(
+        &self,
+        user: &UserId,
+        index: u32,
+        hash: &SealedSecret,
+    ) -> Result<RecoveryHash, Error>;
+
+    /// Answers if the database can be written to and every key that it needs
+    /// is at hand.
+    async fn check(&self) -> Result<(), Error>;
+
+    /// Re-encrypts up to `limit` secrets that are not sealed with the current
+    /// key; says how many are left. May be stopped at any point and run again.
+    async fn reseal(&self, limit: u32) -> Result<u64, Error>;
+}

@@ -1,0 +1,253 @@
+//! The database is gone, stuck, or comes back; a caller gives up; a process
+//! ends. Nobody gets in by it, and what was acknowledged is there.
+
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use myelin_ambient::SystemEntropy;
+use myelin_storage::{Action, Change, Database, Error, Event, Factors, Store, open};
+use myelin_testing::fixture::{
+    ADDRESS, enrol, event, factors_of, login_session, open_login, origin,
+};
+use myelin_testing::postgres::Cluster;
+use myelin_testing::race::race;
+use myelin_testing::{NOW, TestDatabase, on_every_database, run};
+use myelin_two_factor::{Step, Throttle};
+use myelin_uia::SessionId;
+
+use crate::devices::{login, register};
+use crate::raw::Raw;
+use crate::support::{alice, bob, change, code, current_step, finish, is_open, log, snapshot};
+
+on_every_database!(
+    two_processes_may_open_a_new_database_at_once,
+    what_was_acknowledged_survives_the_process,
+    a_verb_that_was_abandoned_is_whole_or_nothing,
+    abandoned_verbs_do_not_use_up_connections,
+    a_writer_that_is_kept_waiting_fails_and_recovers,
+);
+
+/// Longer than this nobody waits for a database that does not answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn two_processes_may_open_a_new_database_at_once(database: &TestDatabase) {
+    let options = Arc::new(database.options());
+    let opened = race((0..4).map(|_| {
+        let options = Arc::clone(&options);
+        async move { open(&options).await }
+    }))
+    .await;
+    for opened in opened {
+        opened.expect("the database opens").store.check().await.expect("it answers");
+    }
+}
+
+async fn what_was_acknowledged_survives_the_process(database: &TestDatabase) {
+    for round in 0..4 {
+        let store = database.open().await.store;
+        let mut writers = Vec::new();
+        for number in 0..25 {
+            let store = store.clone();
+            let detail = Some((round * 25 + number).to_string());
+            writers.push(async move {
+                let event = Event { detail, ..event(&alice(), Action::TotpFailed, NOW) };
+                store.record(event).await.expect("it answers");
+            });
+        }
+        race(writers).await;
+        drop(store);
+        let reopened = database.open().await.store;
+        assert_eq!(log(&*reopened, &alice()).await.len(), (round + 1) * 25, "round {round}");
+    }
+}
+
+/// Polls a future a few times and drops it: the client has hung up.
+async fn abandon<T>(mut future: Pin<Box<dyn Future<Output = T> + Send>>, polls: usize) -> bool {
+    for _ in 0..polls {
+        let ready = poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await;
+        if ready {
+            return true;
+        }
+        tokio::task::yield_now().await;
+    }
+    false
+}
+
+async fn a_verb_that_was_abandoned_is_whole_or_nothing(database: &TestDatabase) {
+    let store = database.open().await.store;
+    let user = enrol(&*store, &alice(), 0, NOW).await;
+    for round in 0..48 {
+        let session = open_login(&*store, &alice(), NOW).await;
+        let factors = factors_of(&*store, &alice()).await;
+        let before = snapshot(&*store, &alice(), &[&session]).await;
+        let step = Step(current_step().0 + round);
+        let arguments = (store.clone(), session.clone(), factors.clone(), code(&user, step));
+        let verb = Box::pin(async move {
+            let (store, session, factors, spend) = arguments;
+            finish(&*store, &session, &factors, spend).await
+        });
+        let polls = usize::try_from(round).expect("there are few") * 3 / 2;
+        let done = abandon(verb, polls).await;
+        // A later verb waits for the earlier one, wherever that stands.
+        let throttle = Throttle::default();
+        let count = Change::CountTotpFailure { throttle, disable: false };
+        let counted = change(&*store, &factors, count, Action::TotpFailed).await;
+        let after = factors_of(&*store, &alice()).await;
+        let spent = after.authenticators[0].last_step == Some(step);
+        assert_eq!(spent, !is_open(&*store, &session).await, "round {round}");
+        assert_eq!(spent, !counted, "round {round}");
+        assert!(spent || !done, "round {round}: it was acknowledged");
+        let events = snapshot(&*store, &alice(), &[]).await.events().len();
+        assert_eq!(events, before.events().len() + 1, "round {round}");
+        store.end_sessions(&alice()).await.expect("it answers");
+    }
+}
+
+async fn abandoned_verbs_do_not_use_up_connections(database: &TestDatabase) {
+    let store = database.open().await.store;
+    enrol(&*store, &alice(), 0, NOW).await;
+    for round in 0..100 {
+        let (reader, writer) = (store.clone(), store.clone());
+        let read = Box::pin(async move { reader.lookup_factors(&alice()).await.map(drop) });
+        abandon(read, round % 4).await;
+        let write =
+            Box::pin(async move { writer.record(event(&bob(), Action::TotpFailed, NOW)).await });
+        abandon(write, round % 7).await;
+    }
+    let answers = race((0..32).map(|_| {
+        let store = store.clone();
+        async move { tokio::time::timeout(PATIENCE, store.check()).await }
+    }))
+    .await;
+    for answer in answers {
+        answer.expect("it answers in time").expect("it answers");
+    }
+}
+
+async fn a_writer_that_is_kept_waiting_fails_and_recovers(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    let user = enrol(&*store, &alice(), 2, NOW).await;
+    register(&*accounts, &bob(), &login("PHONE", 1)).await;
+    let session = open_login(&*store, &alice(), NOW).await;
+    let before = snapshot(&*store, &alice(), &[&session]).await;
+    let factors = factors_of(&*store, &alice()).await;
+    let mut other = Raw::connect(database).await;
+    other.hold_all().await;
+    let mut verbs = writes(&store, &factors);
+    if !database.is_postgres() {
+        // They queue for one writer: each would wait in its turn.
+        verbs.truncate(1);
+    }
+    let outcome = tokio::time::timeout(PATIENCE, race(verbs)).await;
+    for (verb, outcome) in outcome.expect("nobody waits longer") {
+        assert!(matches!(outcome, Err(Error::Unavailable(_))), "{verb}: {outcome:?}");
+    }
+    other.execute("ROLLBACK").await.expect("the other one lets go");
+    assert_eq!(snapshot(&*store, &alice(), &[&session]).await, before);
+    assert!(finish(&*store, &session, &factors, code(&user, current_step())).await);
+}
+
+type Verb = Pin<Box<dyn Future<Output = (&'static str, Result<(), Error>)> + Send>>;
+
+/// One of each kind of verb that writes.
+fn writes(store: &Arc<dyn Store>, factors: &Factors) -> Vec<Verb> {
+    let (a, b, c, d) = (store.clone(), store.clone(), store.clone(), store.clone());
+    let factors = factors.clone();
+    vec![
+        Box::pin(async move { ("record", a.record(event(&alice(), Action::LoggedIn, NOW)).await) }),
+        Box::pin(async move {
+            let session = login_session(&alice(), NOW);
+            ("open_session", b.open_session(&session, &origin(ADDRESS), NOW, None).await.map(drop))
+        }),
+        Box::pin(async move {
+            let count = Change::CountTotpFailure { throttle: Throttle::default(), disable: false };
+            let event = event(&alice(), Action::TotpFailed, NOW);
+            ("change", c.change(&factors, count, event).await.map(drop))
+        }),
+        Box::pin(async move { ("check", d.check().await) }),
+    ]
+}
+
+/// One of each kind of verb that reads.
+fn reads(store: &Arc<dyn Store>) -> Vec<Verb> {
+    let (a, b, c) = (store.clone(), store.clone(), store.clone());
+    vec![
+        Box::pin(async move {
+            let unknown = SessionId::generate(&SystemEntropy);
+            ("lookup_session", a.lookup_session(&unknown, NOW).await.map(drop))
+        }),
+        Box::pin(async move { ("lookup_factors", b.lookup_factors(&alice()).await.map(drop)) }),
+        Box::pin(async move { ("events", c.events(&alice(), 1).await.map(drop)) }),
+    ]
+}
+
+/// A cluster that may be crashed without disturbing other tests.
+fn own_cluster(test: &str) -> Option<(Cluster, TestDatabase)> {
+    let cluster = Cluster::start_or_skip(test)?;
+    let database = TestDatabase::postgres_at(cluster.url().to_owned());
+    Some((cluster, database))
+}
+
+#[test]
+fn postgres_that_is_down_is_unavailable_and_comes_back() {
+    let Some((mut cluster, database)) = own_cluster("postgres that is down") else { return };
+    run(async {
+        let store = database.open().await.store;
+        let user = enrol(&*store, &alice(), 2, NOW).await;
+        let session = open_login(&*store, &alice(), NOW).await;
+        let before = snapshot(&*store, &alice(), &[&session]).await;
+        let factors = factors_of(&*store, &alice()).await;
+        cluster.crash();
+        let verbs = writes(&store, &factors).into_iter().chain(reads(&store));
+        let outcomes = tokio::time::timeout(PATIENCE, race(verbs));
+        for (verb, outcome) in outcomes.await.expect("nobody waits longer") {
+            assert!(matches!(outcome, Err(Error::Unavailable(_))), "{verb}: {outcome:?}");
+        }
+        cluster.restart();
+        let after = snapshot(&*store, &alice(), &[&session]).await;
+        assert_eq!(after, before, "without reopening");
+        assert!(finish(&*store, &session, &factors, code(&user, current_step())).await);
+    });
+}
+
+#[test]
+fn what_postgres_acknowledged_survives_its_crash() {
+    let Some((mut cluster, database)) = own_cluster("a crash of postgres") else { return };
+    run(async {
+        let store = database.open().await.store;
+        let acknowledged = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let writers: Vec<_> = (0..8)
+            .map(|writer| {
+                tokio::spawn(write_until_it_fails(store.clone(), writer, acknowledged.clone()))
+            })
+            .collect();
+        // In the middle of it, however fast the machine is.
+        while acknowledged.lock().expect("no writer panics").len() < 200 {
+            tokio::task::yield_now().await;
+        }
+        cluster.crash();
+        writers.iter().for_each(tokio::task::JoinHandle::abort);
+        cluster.restart();
+        let kept: Vec<_> =
+            log(&*store, &bob()).await.into_iter().filter_map(|e| e.detail).collect();
+        let acknowledged = acknowledged.lock().expect("no writer panics");
+        for detail in acknowledged.iter() {
+            assert!(kept.contains(detail), "{detail} was acknowledged and is lost");
+        }
+    });
+}
+
+async fn write_until_it_fails(
+    store: Arc<dyn Store>,
+    writer: usize,
+    acknowledged: Arc<std::sync::Mutex<Vec<String>>>,
+) {
+    for number in 0.. {
+        let detail = format!("{writer}.{number}");
+        let event =
+            Event { detail: Some(detail.clone()), ..event(&bob(), Action::TotpFailed, NOW) };
+        if store.record(event).await.is_err() {
+            break;
+        }
+        acknowledged.lock().expect("no writer panics").push(detail);
+    }
+}

@@ -1,0 +1,191 @@
+//! Open sessions are bounded, and nobody's bound is another's.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use myelin_ambient::{SystemEntropy, Timestamp};
+use myelin_storage::{OpenOptions, OpenedSession, Quota, Store, open};
+use myelin_testing::fixture::{login_session, origin};
+use myelin_testing::race::race;
+use myelin_testing::{NOW, TestDatabase, on_every_database};
+use myelin_uia::{DEFAULT_LIFETIME, Session, SessionId};
+use ruma::UserId;
+
+use crate::sessions::anonymous_session;
+use crate::support::{alice, bob, is_open};
+
+on_every_database!(
+    the_oldest_of_the_same_user_and_address_makes_room,
+    racing_openers_of_one_address_keep_to_its_quota,
+    racing_openers_of_many_addresses_keep_to_the_users_quota,
+    a_full_quota_of_one_user_is_not_anothers,
+    an_attacker_does_not_push_out_the_owners_session,
+    sessions_without_a_user_are_bounded_by_address,
+    sessions_without_an_address_are_bounded_too,
+    expired_sessions_take_no_room,
+    a_refused_session_leaves_no_event,
+);
+
+const PER_ADDRESS: u32 = 3;
+const PER_USER: u32 = 8;
+const OPENERS: u8 = 64;
+
+/// Two processes with small quotas.
+async fn stores(database: &TestDatabase) -> [Arc<dyn Store>; 2] {
+    let limits = Quota { per_address: PER_ADDRESS, per_user: PER_USER };
+    let options = OpenOptions { limits, ..database.options() };
+    let one = open(&options).await.expect("the database opens").store;
+    let other = open(&options).await.expect("the database opens").store;
+    [one, other]
+}
+
+fn address(number: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(198, 51, 100, number))
+}
+
+async fn open_from(
+    store: &dyn Store,
+    session: &Session,
+    from: IpAddr,
+    now: Timestamp,
+) -> OpenedSession {
+    store.open_session(session, &origin(from), now, None).await.expect("it answers")
+}
+
+/// Sessions that open at once from the given addresses, and what came of each.
+async fn open_at_once(
+    stores: &[Arc<dyn Store>; 2],
+    session: impl Fn() -> Session,
+    from: impl Fn(u8) -> IpAddr,
+) -> Vec<(Session, OpenedSession)> {
+    race((0..OPENERS).map(|number| {
+        let store = Arc::clone(&stores[usize::from(number % 2)]);
+        let (session, from) = (session(), from(number));
+        async move {
+            let opened = open_from(&*store, &session, from, NOW).await;
+            (session, opened)
+        }
+    }))
+    .await
+}
+
+async fn still_open(store: &dyn Store, outcomes: &[(Session, OpenedSession)]) -> u32 {
+    let mut count = 0;
+    for (session, _) in outcomes {
+        count += u32::from(is_open(store, session).await);
+    }
+    count
+}
+
+fn opened(outcomes: &[(Session, OpenedSession)]) -> usize {
+    outcomes.iter().filter(|(_, outcome)| *outcome == OpenedSession::Opened).count()
+}
+
+async fn the_oldest_of_the_same_user_and_address_makes_room(database: &TestDatabase) {
+    let [store, _] = stores(database).await;
+    let mut sessions = Vec::new();
+    for number in 0..PER_ADDRESS + 2 {
+        let now = NOW + Duration::from_millis(number.into());
+        let session = login_session(&alice(), now);
+        assert_eq!(open_from(&*store, &session, address(1), now).await, OpenedSession::Opened);
+        sessions.push(session);
+    }
+    for (place, session) in sessions.iter().enumerate() {
+        assert_eq!(is_open(&*store, session).await, place >= 2, "session {place}");
+    }
+}
+
+async fn racing_openers_of_one_address_keep_to_its_quota(database: &TestDatabase) {
+    let stores = stores(database).await;
+    let outcomes = open_at_once(&stores, || login_session(&alice(), NOW), |_| address(1)).await;
+    assert_eq!(opened(&outcomes), usize::from(OPENERS));
+    assert_eq!(still_open(&*stores[0], &outcomes).await, PER_ADDRESS);
+}
+
+async fn racing_openers_of_many_addresses_keep_to_the_users_quota(database: &TestDatabase) {
+    let stores = stores(database).await;
+    let outcomes = open_at_once(&stores, || login_session(&alice(), NOW), address).await;
+    assert_eq!(opened(&outcomes), PER_USER as usize);
+    for (session, outcome) in &outcomes {
+        assert_eq!(is_open(&*stores[1], session).await, *outcome == OpenedSession::Opened);
+    }
+}
+
+async fn a_full_quota_of_one_user_is_not_anothers(database: &TestDatabase) {
+    let stores = stores(database).await;
+    let mut of_bob = Vec::new();
+    for _ in 0..PER_ADDRESS {
+        let session = login_session(&bob(), NOW);
+        assert_eq!(open_from(&*stores[0], &session, address(1), NOW).await, OpenedSession::Opened);
+        of_bob.push(session);
+    }
+    // The same address, and many others.
+    open_at_once(&stores, || login_session(&alice(), NOW), |_| address(1)).await;
+    open_at_once(&stores, || login_session(&alice(), NOW), address).await;
+    for session in &of_bob {
+        assert!(is_open(&*stores[0], session).await);
+    }
+    let another = login_session(&bob(), NOW);
+    assert_eq!(open_from(&*stores[0], &another, address(2), NOW).await, OpenedSession::Opened);
+}
+
+async fn an_attacker_does_not_push_out_the_owners_session(database: &TestDatabase) {
+    let stores = stores(database).await;
+    let of_owner = login_session(&alice(), NOW);
+    assert_eq!(open_from(&*stores[0], &of_owner, address(200), NOW).await, OpenedSession::Opened);
+    open_at_once(&stores, || login_session(&alice(), NOW), address).await;
+    assert!(is_open(&*stores[0], &of_owner).await);
+}
+
+async fn sessions_without_a_user_are_bounded_by_address(database: &TestDatabase) {
+    let stores = stores(database).await;
+    let elsewhere = anonymous_session().0;
+    assert_eq!(open_from(&*stores[0], &elsewhere, address(9), NOW).await, OpenedSession::Opened);
+    let outcomes = open_at_once(&stores, || anonymous_session().0, |_| address(1)).await;
+    let open = still_open(&*stores[0], &outcomes).await;
+    assert_eq!(open, PER_ADDRESS);
+    assert!(is_open(&*stores[0], &elsewhere).await);
+    // Nor do they count together: there is no user whose quota it would be.
+    let spread =
+        open_at_once(&stores, || anonymous_session().0, |number| address(100 + number)).await;
+    assert_eq!(opened(&spread), usize::from(OPENERS));
+}
+
+async fn sessions_without_an_address_are_bounded_too(database: &TestDatabase) {
+    let [store, _] = stores(database).await;
+    let nowhere = myelin_storage::Origin { address: None, ..origin(address(1)) };
+    for make in [|user: &UserId| login_session(user, NOW), |_: &UserId| anonymous_session().0] {
+        let mut open = 0;
+        let sessions: Vec<_> = (0..PER_USER * 2).map(|_| make(&alice())).collect();
+        for session in &sessions {
+            store.open_session(session, &nowhere, NOW, None).await.expect("it answers");
+        }
+        for session in &sessions {
+            open += u32::from(is_open(&*store, session).await);
+        }
+        assert_eq!(open, PER_ADDRESS);
+    }
+}
+
+async fn expired_sessions_take_no_room(database: &TestDatabase) {
+    let stores = stores(database).await;
+    open_at_once(&stores, || login_session(&alice(), NOW), address).await;
+    let later = NOW + DEFAULT_LIFETIME;
+    let session = login_session(&alice(), later);
+    assert_eq!(open_from(&*stores[0], &session, address(250), later).await, OpenedSession::Opened);
+    assert!(is_open(&*stores[0], &session).await);
+}
+
+async fn a_refused_session_leaves_no_event(database: &TestDatabase) {
+    let stores = stores(database).await;
+    let action = myelin_storage::Action::PasswordPassed;
+    for number in 0..PER_USER + 2 {
+        let id = SessionId::generate(&SystemEntropy);
+        let session = Session { id, ..login_session(&alice(), NOW) };
+        let from = origin(address(u8::try_from(number).expect("there are few")));
+        let event = myelin_testing::fixture::event(&alice(), action, NOW);
+        stores[0].open_session(&session, &from, NOW, Some(event)).await.expect("it answers");
+    }
+    assert_eq!(crate::support::times(&*stores[0], &alice(), action).await, PER_USER as usize);
+}
