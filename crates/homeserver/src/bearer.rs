@@ -1,0 +1,93 @@
+//! Where a request carries its access token.
+
+use axum::extract::Query;
+use http::{HeaderMap, HeaderValue, Uri, header};
+
+use crate::{AccessToken, Refusal};
+
+/// The access token of a request, from `Authorization: Bearer` or from the
+/// deprecated `?access_token=`.
+///
+/// [Client-Server API, Using access tokens](https://spec.matrix.org/v1.16/client-server-api/#using-access-tokens)
+///
+/// # Errors
+///
+/// `401 M_MISSING_TOKEN` if there is none, or more than one: then a gate and
+/// the homeserver behind it could each believe in another one.
+pub fn access_token(headers: &HeaderMap, uri: &Uri) -> Result<AccessToken, Refusal> {
+    let mut tokens = headers
+        .get_all(header::AUTHORIZATION)
+        .into_iter()
+        .map(bearer)
+        .chain(in_query(uri).into_iter().map(Some));
+    match (tokens.next(), tokens.next()) {
+        (Some(Some(token)), None) if !token.is_empty() => Ok(AccessToken::new(token)),
+        (_, Some(_)) => Err(Refusal::missing_token("There is more than one access token.")),
+        _ => Err(Refusal::missing_token("There is no access token.")),
+    }
+}
+
+fn bearer(value: &HeaderValue) -> Option<String> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+fn in_query(uri: &Uri) -> Vec<String> {
+    // Only UTF-8 that is broken within a key or value could fail here, and it
+    // is replaced instead.
+    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
+    let pairs = pairs.map(|Query(pairs)| pairs).unwrap_or_default();
+    pairs.into_iter().filter(|(key, _)| key == "access_token").map(|(_, value)| value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    fn find(headers: &[&str], uri: &str) -> Result<String, Refusal> {
+        let headers = headers
+            .iter()
+            .map(|value| (header::AUTHORIZATION, HeaderValue::from_str(value).unwrap()))
+            .collect();
+        access_token(&headers, &uri.parse().unwrap()).map(|token| token.expose().to_owned())
+    }
+
+    #[test]
+    fn a_token_is_found_in_the_header_and_in_the_query() {
+        assert_eq!(find(&["Bearer abc"], "/x").unwrap(), "abc");
+        assert_eq!(find(&["bearer abc"], "/x?y=1").unwrap(), "abc");
+        assert_eq!(find(&[], "/x?y=1&access_token=a%2Bc").unwrap(), "a+c");
+        assert_eq!(find(&[], "/x?access%5ftoken=abc").unwrap(), "abc");
+    }
+
+    #[test]
+    fn no_token_is_missing_token() {
+        for (headers, uri) in [
+            (&[][..], "/x"),
+            (&["Bearer"], "/x"),
+            (&["Bearer "], "/x"),
+            (&["Basic abc"], "/x"),
+            (&[], "/x?access_token="),
+            (&[], "/x?ACCESS_TOKEN=abc"),
+        ] {
+            let refusal = find(headers, uri).unwrap_err();
+            assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
+            assert_eq!(refusal.errcode, "M_MISSING_TOKEN");
+        }
+    }
+
+    #[test]
+    fn two_tokens_are_refused_even_if_they_are_equal() {
+        for (headers, uri) in [
+            (&["Bearer a"][..], "/x?access_token=b"),
+            (&["Bearer a"], "/x?access_token=a"),
+            (&["Bearer a", "Bearer b"], "/x"),
+            (&["Basic a"], "/x?access_token=b"),
+            (&[], "/x?access_token=a&access_token=b"),
+        ] {
+            assert_eq!(find(headers, uri).unwrap_err().errcode, "M_MISSING_TOKEN");
+        }
+    }
+}
