@@ -32,7 +32,8 @@ pub struct Quota {
     /// Of one user from one address (or of nobody from one address): beyond
     /// it, the oldest of these goes. An IPv6 address counts as its /64.
     pub per_address: u32,
-    /// Of one user from all addresses: beyond it, none is opened.
+    /// Of one user from all addresses: beyond it, one goes from the address
+    /// that has the most.
     pub per_user: u32,
 }
 

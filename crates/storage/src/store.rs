@@ -23,15 +23,6 @@ pub enum Outcome<T> {
     Stale,
 }
 
-/// Whether a session was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenedSession {
-    /// It is committed.
-    Opened,
-    /// The user, or the address, has too many open sessions.
-    TooMany,
-}
-
 /// Sessions, second factors, and the audit log. Each verb is one transaction.
 ///
 /// # Errors
@@ -42,17 +33,18 @@ pub enum OpenedSession {
 pub trait Store: Debug + Send + Sync {
     /// Keeps a new session, with the stages it may have passed already.
     ///
-    /// Sessions are bounded: the oldest session *of the same user from the
-    /// same address* makes room (so that nobody can push out another's); a
-    /// user's sessions over all addresses are bounded too, and beyond that it
-    /// is [`OpenedSession::TooMany`]. `event` is written with it.
+    /// Sessions are bounded, and nobody is refused: the oldest session of the
+    /// same user from the same address makes room, and where the user's
+    /// sessions over all addresses are too many, one from the address that has
+    /// the most. So nobody can push out another, nor keep the owner out.
+    /// `event` is written with it.
     async fn open_session(
         &self,
         session: &Session,
         origin: &Origin,
         now: Timestamp,
         event: Option<Event>,
-    ) -> Result<OpenedSession, Error>;
+    ) -> Result<(), Error>;
 
     /// The session with this name unless it has expired, and the factors of
     /// its user where it has one. One round trip.

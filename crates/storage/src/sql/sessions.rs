@@ -8,7 +8,7 @@ use super::{
     audit,
 };
 use crate::{
-    Error, Event, OpenedSession, Quota,
+    Error, Event, Quota,
     bucket::owner_lock,
     settled::Settled,
     values::{join_stages, millis},
@@ -21,21 +21,20 @@ pub(super) async fn open(
     quota: Quota,
     now: i64,
     event: Option<&Event>,
-) -> Result<Settled<OpenedSession>, Error> {
+) -> Result<Settled<()>, Error> {
     // Counting and inserting is one thing: of two that see room for one more,
     // one waits.
     lock_owner(c, owner_lock(session.user.as_deref(), bucket)).await?;
-    let user = session.user.as_deref();
-    let owner = user.map_or("", UserId::as_str);
+    let owner = session.user.as_deref().map_or("", UserId::as_str);
     make_room(c, owner, bucket, quota.per_address).await?;
-    if user.is_some() && count(c, owner, now).await? >= i64::from(quota.per_user) {
-        return Ok(Settled::RollBack(OpenedSession::TooMany));
+    if session.user.is_some() {
+        make_room_for_user(c, owner, quota.per_user, now).await?;
     }
     insert(c, session, owner, bucket).await?;
     if let Some(event) = event {
         audit::record(c, event).await?;
     }
-    Ok(Settled::Commit(OpenedSession::Opened))
+    Ok(Settled::Commit(()))
 }
 
 /// Ends the oldest sessions of this owner from this address, so that with one
@@ -54,15 +53,28 @@ async fn make_room(c: &mut Connection, owner: &str, bucket: &str, limit: u32) ->
     Ok(())
 }
 
-/// The user's open sessions, from all addresses.
-async fn count(c: &mut Connection, owner: &str, now: i64) -> Result<i64, Error> {
-    let count =
-        sqlx::query_scalar("SELECT COUNT(*) FROM uia_sessions WHERE user_id = $1 AND expires > $2")
-            .bind(owner)
-            .bind(now)
-            .fetch_one(c)
-            .await?;
-    Ok(count)
+/// Ends a session of the user from the address that has the most, so that with
+/// one more there are no more than `limit`: whoever floods makes room for the
+/// others. Among equals it is the newest that goes, which is not the owner's
+/// who was there before.
+async fn make_room_for_user(
+    c: &mut Connection,
+    owner: &str,
+    limit: u32,
+    now: i64,
+) -> Result<(), Error> {
+    sqlx::query(
+        "DELETE FROM uia_sessions WHERE user_id = $1 AND (expires <= $3 OR seq = (
+            SELECT MIN(seq) FROM uia_sessions WHERE user_id = $1 AND expires > $3 AND (
+                SELECT COUNT(*) FROM uia_sessions WHERE user_id = $1 AND expires > $3) >= $2
+            GROUP BY bucket ORDER BY COUNT(*) DESC, MAX(seq) DESC LIMIT 1))",
+    )
+    .bind(owner)
+    .bind(i64::from(limit))
+    .bind(now)
+    .execute(c)
+    .await?;
+    Ok(())
 }
 
 async fn insert(

@@ -11,8 +11,8 @@ use super::{
     super::pass_stage, Engine, audit, change, check, lookup, reseal, sessions, sweep, tokens,
 };
 use crate::{
-    Change, Enrolled, Error, Event, Factors, OpenedSession, Origin, Outcome, RecordedEvent,
-    SealedSecret, Spend, Store, TokenDigest,
+    Change, Enrolled, Error, Event, Factors, Origin, Outcome, RecordedEvent, SealedSecret, Spend,
+    Store, TokenDigest,
     bucket::bucket,
     passage::{Claim, Passage},
     settled::Settled,
@@ -28,7 +28,7 @@ impl Store for Engine {
         origin: &Origin,
         now: Timestamp,
         event: Option<Event>,
-    ) -> Result<OpenedSession, Error> {
+    ) -> Result<(), Error> {
         let (session, quota, now) = (session.clone(), self.quota, millis(now));
         let bucket = bucket(origin.address);
         self.db
