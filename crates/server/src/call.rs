@@ -1,0 +1,95 @@
+//! A request that Myelin answers itself, read and checked.
+
+use axum::extract::Request;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use myelin_homeserver::{
+    Context, Identity, Refusal, Resolved, access_token, strict_json::parse_object,
+};
+use myelin_uia::Binding;
+use ruma::{UserId, api::error::ErrorKind};
+use serde_json::{Map, Value};
+
+use crate::{
+    App,
+    error::Error,
+    routes::Route,
+    uia::{Gate, Purpose},
+};
+
+/// One request of a route.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) context: Context,
+    pub(crate) route: &'static Route,
+    /// The path's parameters, percent-decoded.
+    pub(crate) parameters: Vec<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) uri: Uri,
+    pub(crate) body: Map<String, Value>,
+}
+
+impl Call {
+    /// Reads the request's body.
+    pub(crate) async fn read(
+        app: &App,
+        context: Context,
+        route: &'static Route,
+        parameters: Vec<String>,
+        request: Request,
+    ) -> Result<Self, Error> {
+        let (parts, body) = request.into_parts();
+        let settings = app.settings();
+        let body = Limited::new(body, settings.body_limit).collect();
+        let bytes = tokio::time::timeout(settings.body_timeout, body)
+            .await
+            .map_err(|_| slow())?
+            .map_err(|error| unreadable(&*error))?
+            .to_bytes();
+        // Nobody is obliged to send a body with these.
+        let optional = matches!(parts.method, Method::GET | Method::DELETE);
+        let body = if optional && bytes.is_empty() { Map::new() } else { parse_object(&bytes)? };
+        Ok(Self { context, route, parameters, headers: parts.headers, uri: parts.uri, body })
+    }
+
+    /// Whom the access token names.
+    pub(crate) async fn identity(&self, app: &App) -> Result<Identity, Error> {
+        let token = access_token(&self.headers, &self.uri)?;
+        match app.homeserver().resolve(&token, &self.context).await? {
+            Resolved::Identity(identity) => Ok(identity),
+            Resolved::Refused(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// What a session for this request is bound to.
+    pub(crate) fn binding(&self, user: Option<&UserId>) -> Binding {
+        let parameters: Vec<_> = self.parameters.iter().map(String::as_str).collect();
+        let Route { method, endpoint, action: _ } = self.route;
+        Binding::new(user, method.as_str(), endpoint, &parameters, &self.body)
+    }
+
+    /// The gate before an operation of this user.
+    pub(crate) fn gate<'a>(&'a self, app: &'a App, identity: &Identity) -> Gate<'a> {
+        Gate {
+            app,
+            context: &self.context,
+            purpose: Purpose::Operation,
+            user: Some(identity.user.clone()),
+            binding: self.binding(Some(&identity.user)),
+            endpoint: self.route.endpoint,
+        }
+    }
+}
+
+fn slow() -> Refusal {
+    let message = "The request took too long to arrive.";
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, &ErrorKind::Unknown, message)
+}
+
+fn unreadable(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    if error.is::<LengthLimitError>() {
+        let message = "The request is too large.";
+        return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, &ErrorKind::TooLarge, message);
+    }
+    Refusal::bad_request(&ErrorKind::Unknown, "The request ended before it was complete.")
+}

@@ -1,0 +1,44 @@
+//! `GET /capabilities`: the homeserver's own, and `m.two_factor`.
+
+use axum::{
+    Json,
+    body::to_bytes,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use myelin_homeserver::{Context, Refusal};
+use myelin_uia::Stage;
+use ruma::api::error::ErrorKind;
+use serde_json::{Value, json};
+
+use crate::App;
+
+/// The most that a homeserver may say about itself, in bytes.
+const LIMIT: usize = 1024 * 1024;
+
+/// Adds `m.two_factor` to what the homeserver answers.
+pub(crate) async fn capabilities(app: &App, context: &Context, request: Request) -> Response {
+    let (mut parts, body) = app.homeserver().forward(request, context).await.into_parts();
+    if parts.status != StatusCode::OK {
+        return Response::from_parts(parts, body);
+    }
+    let Ok(bytes) = to_bytes(body, LIMIT).await else { return unreadable() };
+    let Ok(Value::Object(mut answer)) = serde_json::from_slice(&bytes) else {
+        return unreadable();
+    };
+    let ours = json!({
+        "enabled": true,
+        "providers": [Stage::Totp.as_str(), Stage::Recovery.as_str()],
+    });
+    let all = answer.entry("capabilities").or_insert_with(|| json!({}));
+    let Value::Object(all) = all else { return unreadable() };
+    all.insert("m.two_factor".to_owned(), ours);
+    parts.headers.remove(http::header::CONTENT_LENGTH);
+    (parts, Json(answer)).into_response()
+}
+
+fn unreadable() -> Response {
+    let message = "The homeserver did not answer as one.";
+    Refusal::new(StatusCode::BAD_GATEWAY, &ErrorKind::Unknown, message).into_response()
+}

@@ -1,0 +1,31 @@
+//! The server: router, gate, routes.
+//!
+//! A request's way, file by file: [`router`](router()) finds its route in
+//! [`routes`], `call` reads it, `uia::gate` asks the flow engine which stage
+//! may come, a stage (`uia::totp`) decides and the store commits, the
+//! homeserver performs the operation, and the response goes back.
+//!
+//! It joins the engine, the second-factor domain, the store and the
+//! homeserver; it refuses to know how any of them works inside.
+
+mod app;
+mod call;
+mod capabilities;
+mod error;
+mod health;
+mod login;
+mod observe;
+mod operation;
+mod paths;
+mod router;
+pub mod routes;
+mod serve;
+mod settings;
+mod texts;
+mod two_factor;
+mod uia;
+
+pub use app::App;
+pub use router::router;
+pub use serve::serve;
+pub use settings::Settings;

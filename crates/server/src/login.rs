@@ -1,0 +1,301 @@
+//! `/login`: a login in one stage, or in two.
+//!
+//! [Client-Server API, Login](https://spec.matrix.org/v1.16/client-server-api/#login).
+//! Where there is no `auth` key, the body itself is the first stage.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use myelin_homeserver::{Device, PasswordCheck, Refusal};
+use myelin_storage::{Action, Factors, Outcome, Spend, TokenDigest};
+use myelin_uia::{Authenticated, Binding, Flows, Progress, Session, Stage};
+use ruma::{
+    OwnedUserId, ServerName, UserId,
+    api::{client::uiaa::UserIdentifier, error::ErrorKind},
+};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    App,
+    call::Call,
+    error::Error,
+    texts,
+    uia::{Auth, Evidence, Gate, PasswordEvidence, Purpose, string},
+};
+
+const ENDPOINT: &str = "login";
+
+/// `GET /login`: the types that are let through.
+pub(crate) fn types() -> Response {
+    let token = json!({"type": Stage::Token.as_str(), "get_login_token": true});
+    Json(json!({"flows": [{"type": Stage::Password.as_str()}, token]})).into_response()
+}
+
+/// `POST /login`
+pub(crate) async fn log_in(app: &App, mut call: Call) -> Result<Response, Error> {
+    let has_auth = call.body.contains_key("auth");
+    let auth = Auth::take(&mut call.body)?;
+    let asked = AskedDevice::read(&call.body)?;
+    // Before any stage: what could not be granted costs nobody a code.
+    Device::from(asked.clone()).check()?;
+    let gate = Gate {
+        app,
+        context: &call.context,
+        purpose: Purpose::Login,
+        user: None,
+        // The first stage is the first request's body, so a login is bound to
+        // the endpoint, and its device is remembered with the session.
+        binding: Binding::new(None, "POST", ENDPOINT, &[], &Map::new()),
+        endpoint: ENDPOINT,
+    };
+    let login = Login { gate, asked };
+    if has_auth { login.resume(auth).await } else { login.begin(&call.body).await }
+}
+
+/// One request to log in.
+struct Login<'a> {
+    gate: Gate<'a>,
+    asked: AskedDevice,
+}
+
+impl Login<'_> {
+    /// A body without `auth`: it is the first stage itself.
+    async fn begin(&self, body: &Map<String, Value>) -> Result<Response, Error> {
+        match string(body, "type")? {
+            Some(kind) if kind == Stage::Password.as_str() => {
+                let Evidence::Password(evidence) = Evidence::read(body)? else {
+                    return Err(unknown_type().into());
+                };
+                self.password(&evidence, None, Some(texts::NEEDS_CODE)).await
+            }
+            Some(kind) if kind == Stage::Token.as_str() => self.token(body).await,
+            Some(_) => Err(unknown_type().into()),
+            None => {
+                let message = "`type` is missing.";
+                Err(Refusal::bad_request(&ErrorKind::MissingParam, message).into())
+            }
+        }
+    }
+
+    /// A body with `auth`.
+    async fn resume(&self, auth: Auth) -> Result<Response, Error> {
+        let (id, evidence) = match auth {
+            Auth::Attempt { session: None, evidence: Evidence::Password(evidence) } => {
+                return self.password(&evidence, None, None).await;
+            }
+            Auth::Attempt { session: Some(id), evidence } => (id, evidence),
+            Auth::Session(id) => {
+                let (session, factors) = self.gate.lookup(&id).await?;
+                self.check(&session)?;
+                return Err(self.gate.ask(&session, factors.as_ref(), None));
+            }
+            Auth::Absent | Auth::Attempt { session: None, .. } => {
+                let (session, factors) = self.gate.open().await?;
+                return Err(self.gate.ask(&session, factors.as_ref(), None));
+            }
+        };
+        let (session, factors) = self.gate.lookup(&id).await?;
+        self.check(&session)?;
+        if let (Evidence::Password(evidence), None) = (&evidence, &session.user) {
+            return self.password(evidence, Some(session), None).await;
+        }
+        match self.gate.attempt((session, factors), &evidence).await? {
+            Progress::Done(proof) => self.mint(proof).await,
+            Progress::More(session) => Err(self.gate.ask(&session, None, None)),
+        }
+    }
+
+    /// Whether the session is a login's, and for the device that is asked for.
+    fn check(&self, session: &Session) -> Result<(), Error> {
+        let bound = session.check(&self.gate.binding, self.gate.app.now()).is_ok();
+        let same = session.memo.is_none() || self.asked.agrees_with(session.memo.as_deref());
+        if bound && same { Ok(()) } else { Err(Refusal::forbidden(texts::OTHER_REQUEST).into()) }
+    }
+
+    /// The first stage. `anonymous` is a session that was opened before.
+    async fn password(
+        &self,
+        evidence: &PasswordEvidence,
+        anonymous: Option<Session>,
+        error: Option<&str>,
+    ) -> Result<Response, Error> {
+        let (user, factors) = self.verified(evidence).await?;
+        let mut session = self.session_of(user);
+        if let Some(anonymous) = anonymous {
+            session.id = anonymous.id.clone();
+            self.close(anonymous).await?;
+        }
+        match self.pass(session, Stage::Password, &self.gate.flows(Some(&factors)))? {
+            Progress::Done(proof) => {
+                self.check_unchanged(&factors).await?;
+                self.mint(proof).await
+            }
+            Progress::More(session) => self.ask_second(session, &factors, error).await,
+        }
+    }
+
+    /// Whose password it is, and the factors of that user as they were before
+    /// it was checked.
+    async fn verified(&self, evidence: &PasswordEvidence) -> Result<(OwnedUserId, Factors), Error> {
+        let app = self.gate.app;
+        let PasswordEvidence { identifier, password } = evidence;
+        let mut factors = match likely_user(identifier, app.homeserver().server_name()) {
+            Some(user) => Some(app.store().lookup_factors(&user).await?),
+            None => None,
+        };
+        for _ in 0..3 {
+            let check =
+                app.homeserver().check_password(identifier, password, self.gate.context).await?;
+            match (check, factors) {
+                (PasswordCheck::Verified(user), Some(factors)) if factors.user == user => {
+                    return Ok((user, factors));
+                }
+                // Not who it looked like (an email address): once more, now
+                // that the user is known.
+                (PasswordCheck::Verified(user), _) => {
+                    factors = Some(app.store().lookup_factors(&user).await?);
+                }
+                (PasswordCheck::Wrong, _) => {
+                    return Err(Refusal::forbidden(texts::WRONG_PASSWORD).into());
+                }
+                (PasswordCheck::Refused(refusal), _) => return Err(refusal.into()),
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// A change of the password or the factors voids what was passed before
+    /// it, also while it is being passed.
+    async fn check_unchanged(&self, before: &Factors) -> Result<(), Error> {
+        let now = self.gate.app.store().lookup_factors(&before.user).await?;
+        if now.version == before.version { Ok(()) } else { Err(Error::Contended) }
+    }
+
+    /// No device and no token exist yet: keeps the session, asks for a factor.
+    async fn ask_second(
+        &self,
+        mut session: Session,
+        factors: &Factors,
+        error: Option<&str>,
+    ) -> Result<Response, Error> {
+        session.memo = Some(self.asked.to_memo());
+        let user = factors.user.clone();
+        let event = self.gate.event(user, Action::PasswordPassed, self.gate.app.now());
+        self.gate.keep(&session, Some(event)).await?;
+        // Nobody has seen the session's name yet.
+        self.check_unchanged(factors).await?;
+        Err(self.gate.ask(&session, Some(factors), error))
+    }
+
+    /// `m.login.token`: a token that was issued after a passed flow.
+    async fn token(&self, body: &Map<String, Value>) -> Result<Response, Error> {
+        let Some(token) = string(body, "token")? else {
+            let message = "`token` is missing.";
+            return Err(Refusal::bad_request(&ErrorKind::MissingParam, message).into());
+        };
+        let digest = TokenDigest(Sha256::digest(token).into());
+        let app = self.gate.app;
+        let Some(user) = app.store().redeem_login_token(&digest, app.now()).await? else {
+            return Err(Refusal::forbidden(texts::WRONG_TOKEN).into());
+        };
+        let flows = Flows::new([[Stage::Token]]);
+        match self.pass(self.session_of(user), Stage::Token, &flows)? {
+            Progress::Done(proof) => self.mint(proof).await,
+            Progress::More(session) => Err(self.gate.ask(&session, None, None)),
+        }
+    }
+
+    /// Spends an anonymous session, so that it leads to one login at most.
+    async fn close(&self, anonymous: Session) -> Result<(), Error> {
+        let app = self.gate.app;
+        let admitted = anonymous
+            .admit(&self.gate.binding, &self.gate.flows(None), Stage::Password, app.now())
+            .map_err(|_| Refusal::forbidden(texts::OTHER_REQUEST))?;
+        match app.store().pass_stage(admitted, None, Spend::Nothing, app.now(), None).await? {
+            Outcome::Committed(_) => Ok(()),
+            Outcome::Stale => Err(Refusal::forbidden(texts::UNKNOWN_SESSION).into()),
+        }
+    }
+
+    /// A session of a user that nobody else has seen yet.
+    fn session_of(&self, user: OwnedUserId) -> Session {
+        let app = self.gate.app;
+        let lifetime = app.settings().session_lifetime;
+        Session::open(app.entropy(), Some(user), self.gate.binding, app.now(), lifetime)
+    }
+
+    /// Takes the first step in a session that is not kept yet.
+    fn pass(&self, session: Session, stage: Stage, flows: &Flows) -> Result<Progress, Error> {
+        let admitted = session
+            .admit(&self.gate.binding, flows, stage, self.gate.app.now())
+            .map_err(|_| Refusal::forbidden(texts::OUT_OF_ORDER))?;
+        Ok(admitted.complete())
+    }
+
+    async fn mint(&self, proof: Authenticated) -> Result<Response, Error> {
+        let device = match proof.memo() {
+            Some(memo) => AskedDevice::from_memo(memo),
+            None => self.asked.clone(),
+        };
+        Ok(self.gate.app.homeserver().log_in(proof, device.into(), self.gate.context).await?)
+    }
+}
+
+/// The device that a login asks for, as far as it does.
+#[derive(Clone, Debug, Default)]
+struct AskedDevice(Map<String, Value>);
+
+impl AskedDevice {
+    const KEYS: [&str; 3] = ["device_id", "initial_device_display_name", "refresh_token"];
+
+    fn read(body: &Map<String, Value>) -> Result<Self, Refusal> {
+        string(body, Self::KEYS[0])?;
+        string(body, Self::KEYS[1])?;
+        if !matches!(body.get(Self::KEYS[2]), None | Some(Value::Null | Value::Bool(_))) {
+            let message = "`refresh_token` must be true or false.";
+            return Err(Refusal::bad_request(&ErrorKind::BadJson, message));
+        }
+        let given = |key: &&str| Some(((*key).to_owned(), body.get(*key)?.clone()));
+        let given = Self::KEYS.iter().filter_map(given).filter(|(_, value)| !value.is_null());
+        Ok(Self(given.collect()))
+    }
+
+    /// Whether all that is repeated here is as it was in the first stage.
+    fn agrees_with(&self, memo: Option<&str>) -> bool {
+        let first = memo.map(Self::from_memo).unwrap_or_default();
+        self.0.iter().all(|(key, value)| first.0.get(key) == Some(value))
+    }
+
+    fn to_memo(&self) -> String {
+        Value::Object(self.0.clone()).to_string()
+    }
+
+    fn from_memo(memo: &str) -> Self {
+        Self(serde_json::from_str(memo).unwrap_or_default())
+    }
+}
+
+impl From<AskedDevice> for Device {
+    fn from(AskedDevice(asked): AskedDevice) -> Self {
+        let text = |key| asked.get(key).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            device_id: text("device_id").map(Into::into),
+            initial_display_name: text("initial_device_display_name"),
+            refresh_token: asked.get("refresh_token").and_then(Value::as_bool).unwrap_or(false),
+        }
+    }
+}
+
+/// Whom an identifier names, as far as its text tells.
+fn likely_user(identifier: &UserIdentifier, server: &ServerName) -> Option<OwnedUserId> {
+    let UserIdentifier::Matrix(identifier) = identifier else { return None };
+    let named = identifier.user.to_lowercase();
+    let full = if named.starts_with('@') { named } else { format!("@{named}:{server}") };
+    UserId::parse(full).ok()
+}
+
+fn unknown_type() -> Refusal {
+    Refusal::bad_request(&ErrorKind::Unknown, "This login type is not offered here.")
+}

@@ -1,0 +1,84 @@
+//! The homeserver's operations that need proof.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use data_encoding::BASE64URL_NOPAD;
+use myelin_homeserver::{Operation, OperationRequest, Refusal, Registration, Silent};
+use myelin_storage::{Action, TokenDigest};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    App,
+    call::Call,
+    error::Error,
+    texts,
+    uia::{Auth, Gate, Purpose},
+};
+
+/// An operation of the homeserver: gate, then perform.
+pub(crate) async fn run(
+    app: &App,
+    mut call: Call,
+    operation: Operation,
+) -> Result<Response, Error> {
+    let identity = match operation {
+        Operation::Register => None,
+        _ => Some(call.identity(app).await?),
+    };
+    let auth = Auth::take(&mut call.body)?;
+    let gate = match &identity {
+        Some(identity) => call.gate(app, identity),
+        None => registration_gate(app, &call)?,
+    };
+    let request = OperationRequest {
+        operation,
+        identity,
+        path_parameters: call.parameters.clone(),
+        query: call.uri.query().map(str::to_owned),
+        body: call.body.clone(),
+    };
+    app.homeserver().precheck(&request).await??;
+    if let Silent::Done(response) = app.homeserver().try_silently(&request, &call.context).await? {
+        return Ok(response);
+    }
+    let proof = gate.authorise(auth).await?;
+    Ok(app.homeserver().perform(proof, request, &call.context).await?)
+}
+
+fn registration_gate<'a>(app: &'a App, call: &'a Call) -> Result<Gate<'a>, Error> {
+    let Registration::Open(flows) = app.homeserver().registration() else {
+        return Err(Refusal::forbidden(texts::REGISTRATION_CLOSED).into());
+    };
+    Ok(Gate {
+        app,
+        context: &call.context,
+        purpose: Purpose::Registration(flows),
+        user: None,
+        binding: call.binding(None),
+        endpoint: call.route.endpoint,
+    })
+}
+
+/// `POST /login/get_token`: issues a login token of our own, so that a login
+/// with it is one that the gate has let through.
+pub(crate) async fn login_token(app: &App, mut call: Call) -> Result<Response, Error> {
+    let identity = call.identity(app).await?;
+    let auth = Auth::take(&mut call.body)?;
+    let gate = call.gate(app, &identity);
+    let proof = gate.authorise(auth).await?;
+    // The proof is for this user's request: the binding says so.
+    let Some(user) = proof.user().map(ToOwned::to_owned) else {
+        return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
+    };
+    let token = format!("myl_{}", BASE64URL_NOPAD.encode(&app.entropy().bytes::<24>()));
+    let digest = TokenDigest(Sha256::digest(&token).into());
+    let now = app.now();
+    let lifetime = app.settings().login_token_lifetime;
+    let event = gate.event(user.clone(), Action::LoginTokenIssued, now);
+    app.store().create_login_token(&digest, &user, now + lifetime, event).await?;
+    let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+    Ok(Json(json!({"login_token": token, "expires_in_ms": lifetime})).into_response())
+}

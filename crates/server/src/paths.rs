@@ -1,0 +1,184 @@
+//! Which route a request takes: by its method and its raw path.
+//!
+//! The path is never normalised and then trusted. A path that would only be
+//! one of ours in another reading (`//`, `%2f`, dot segments, `;`, other case,
+//! a trailing slash) is refused: it could pass the gate here and reach the
+//! operation at a homeserver that reads it differently.
+
+use http::Method;
+
+use crate::routes::{PREFIXES, ROUTES, Route};
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// To this route, with the path's parameters, percent-decoded.
+    Route(&'static Route, Vec<String>),
+    /// To the homeserver.
+    Forward,
+    /// Nowhere: another form of a path of ours.
+    Refuse,
+}
+
+/// Finds the way of a request.
+pub(crate) fn find(method: &Method, raw_path: &str) -> Way {
+    let Some(matches) = matching(raw_path) else {
+        return if is_disguised(raw_path) { Way::Refuse } else { Way::Forward };
+    };
+    for (route, parameters) in matches {
+        if route.method == *method {
+            let decoded: Option<Vec<_>> = parameters.into_iter().map(decode_once).collect();
+            // A parameter that is no UTF-8 names nothing.
+            return decoded.map_or(Way::Refuse, |parameters| Way::Route(route, parameters));
+        }
+    }
+    Way::Forward
+}
+
+/// The routes of any method whose path this is, literally.
+fn matching(raw_path: &str) -> Option<Vec<(&'static Route, Vec<&str>)>> {
+    let endpoint = PREFIXES.iter().find_map(|prefix| {
+        let rest = raw_path.strip_prefix(prefix)?;
+        // `v1/` is also the end of `api/v1/`; the longer prefix has its line.
+        (!rest.is_empty()).then_some(rest)
+    })?;
+    let matches: Vec<_> = ROUTES
+        .iter()
+        .filter_map(|route| Some((route, parameters(route.endpoint, endpoint)?)))
+        .collect();
+    (!matches.is_empty()).then_some(matches)
+}
+
+/// The parameters with which `template` reads as `path`.
+fn parameters<'p>(template: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    let mut parameters = Vec::new();
+    let mut segments = path.split('/');
+    for expected in template.split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') {
+            if segment.is_empty() || segment == "." || segment == ".." {
+                return None;
+            }
+            parameters.push(segment);
+        } else if expected != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(parameters)
+}
+
+/// Whether some lenient reading of the path is a path of ours.
+fn is_disguised(raw_path: &str) -> bool {
+    let plain = lenient(raw_path);
+    plain != raw_path && matching(&plain).is_some()
+}
+
+/// The most lenient reading of a path that any server is known to do.
+fn lenient(raw_path: &str) -> String {
+    let mut path = raw_path.to_owned();
+    // `%252f` is `/` to whoever decodes twice.
+    for _ in 0..3 {
+        let bytes = percent_decode(&path);
+        path = String::from_utf8_lossy(&bytes).into_owned();
+    }
+    let path = path.replace('\\', "/").to_lowercase();
+    let mut segments = Vec::new();
+    for segment in path.split('/') {
+        // `;…` is a parameter of the segment to some servers.
+        let segment = segment.split(';').next().unwrap_or_default().trim();
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            segment => segments.push(segment.trim_end_matches('\0')),
+        }
+    }
+    format!("/{}", segments.join("/"))
+}
+
+/// Decodes a segment once; none if that is not UTF-8.
+fn decode_once(segment: &str) -> Option<String> {
+    String::from_utf8(percent_decode(segment)).ok()
+}
+
+fn percent_decode(text: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_route(method: &Method, path: &str) -> bool {
+        matches!(find(method, path), Way::Route(..))
+    }
+
+    #[test]
+    fn every_prefix_leads_to_the_same_route() {
+        for prefix in PREFIXES {
+            for route in &ROUTES {
+                let path = format!(
+                    "{prefix}{}",
+                    route.endpoint.replace("{deviceId}", "ABC").replace("{id}", "t_x")
+                );
+                let Way::Route(found, _) = find(&route.method, &path) else {
+                    panic!("{} {path} has no route", route.method);
+                };
+                assert_eq!(found.action, route.action, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_are_decoded_once() {
+        let Way::Route(_, parameters) = find(&Method::DELETE, "/_matrix/client/v3/devices/A%252FB")
+        else {
+            panic!("no route");
+        };
+        assert_eq!(parameters, ["A%2FB"]);
+    }
+
+    #[test]
+    fn other_forms_of_a_gated_path_go_nowhere() {
+        for path in [
+            "/_matrix/client/v3/login/",
+            "//_matrix/client/v3/login",
+            "/_matrix/client/v3//login",
+            "/_matrix/client/v3/%6cogin",
+            "/_matrix/client/v3%2flogin",
+            "/_matrix/client/v3%252flogin",
+            "/_matrix/client/v3/./login",
+            "/_matrix/client/v3/x/../login",
+            "/_matrix/client/v3/x/%2e%2e/login",
+            "/_matrix/client/v3/login;a=b",
+            "/_matrix/client/v3;a/login",
+            "/_matrix/client/V3/login",
+            "/_matrix/client/v3/LOGIN",
+            "/_matrix/client/v3/login%20",
+            "/_matrix/client/v3/login%00",
+            "/_matrix\\client\\v3\\login",
+            "/_matrix/client/v3/delete_devices/",
+            "/_matrix/client/v3/account/Password",
+            "/_matrix/client/v3/devices/ABC/",
+            "/_matrix/client/v3//devices/ABC",
+            "/_matrix/client/v3/account/two-factor/",
+        ] {
+            assert!(matches!(find(&Method::POST, path), Way::Refuse), "{path} is not refused");
+        }
+    }
+
+    #[test]
+    fn everything_else_goes_to_the_homeserver() {
+        for path in [
+            "/",
+            "/_matrix/client/versions",
+            "/_matrix/client/v3/sync",
+            "/_matrix/client/v3/devices",
+        ] {
+            assert!(matches!(find(&Method::GET, path), Way::Forward), "{path}");
+        }
+        assert!(matches!(find(&Method::GET, "/_matrix/client/v3/devices/ABC"), Way::Forward));
+        assert!(!is_route(&Method::POST, "/_matrix/client/v3/devices/.."));
+    }
+}

@@ -1,0 +1,109 @@
+//! The one table of what Myelin answers itself, and of what is gated.
+//!
+//! The router dispatches by it, the path check refuses by it, and
+//! `myelin routes` prints it. What is not in it goes to the homeserver.
+
+use http::Method;
+use myelin_homeserver::Operation;
+
+/// What a request of a route is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `GET /login`
+    LoginTypes,
+    /// `POST /login`
+    Login,
+    /// An operation of the homeserver that needs proof.
+    Protected(Operation),
+    /// `POST /login/get_token`: a login token of our own, after proof.
+    LoginToken,
+    /// `GET /account/two-factor`
+    Status,
+    /// `POST /account/two-factor/totp`, after proof.
+    Begin,
+    /// `POST /account/two-factor/totp/{id}/confirm`
+    Confirm,
+    /// `PUT /account/two-factor/totp/{id}`
+    Rename,
+    /// `DELETE /account/two-factor/totp/{id}`, after proof.
+    Remove,
+    /// `POST /account/two-factor/recovery`, after proof.
+    Regenerate,
+    /// `GET /capabilities`: the homeserver's, and `m.two_factor`.
+    Capabilities,
+}
+
+impl Action {
+    /// Whether User-Interactive Authentication stands before it.
+    pub const fn is_gated(self) -> bool {
+        match self {
+            Self::Login
+            | Self::Protected(_)
+            | Self::LoginToken
+            | Self::Begin
+            | Self::Remove
+            | Self::Regenerate => true,
+            Self::LoginTypes | Self::Status | Self::Confirm | Self::Rename | Self::Capabilities => {
+                false
+            }
+        }
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path after the prefix; `{…}` stands for one segment.
+    pub endpoint: &'static str,
+    /// What it is for.
+    pub action: Action,
+}
+
+/// The prefixes under which homeservers answer the same endpoint. A gate on
+/// one is a gate on all.
+pub const PREFIXES: [&str; 5] = [
+    "/_matrix/client/v3/",
+    "/_matrix/client/r0/",
+    "/_matrix/client/v1/",
+    "/_matrix/client/unstable/",
+    "/_matrix/client/api/v1/",
+];
+
+const fn route(method: Method, endpoint: &'static str, action: Action) -> Route {
+    Route { method, endpoint, action }
+}
+
+/// The table.
+pub static ROUTES: [Route; 20] = [
+    route(Method::GET, "login", Action::LoginTypes),
+    route(Method::POST, "login", Action::Login),
+    route(Method::POST, "register", Action::Protected(Operation::Register)),
+    route(Method::POST, "account/password", Action::Protected(Operation::ChangePassword)),
+    route(Method::POST, "account/deactivate", Action::Protected(Operation::Deactivate)),
+    route(Method::POST, "account/3pid/add", Action::Protected(Operation::AddThirdParty)),
+    route(Method::POST, "account/3pid", Action::Protected(Operation::AddThirdPartyDeprecated)),
+    route(Method::DELETE, "devices/{deviceId}", Action::Protected(Operation::DeleteDevice)),
+    route(Method::POST, "delete_devices", Action::Protected(Operation::DeleteDevices)),
+    route(
+        Method::POST,
+        "keys/device_signing/upload",
+        Action::Protected(Operation::UploadSigningKeys),
+    ),
+    // MSC3967's and MSC3882's endpoints before they became stable.
+    route(
+        Method::POST,
+        "org.matrix.msc3967/keys/device_signing/upload",
+        Action::Protected(Operation::UploadSigningKeys),
+    ),
+    route(Method::POST, "login/get_token", Action::LoginToken),
+    route(Method::POST, "org.matrix.msc3882/login/token", Action::LoginToken),
+    route(Method::GET, "account/two-factor", Action::Status),
+    route(Method::POST, "account/two-factor/totp", Action::Begin),
+    route(Method::POST, "account/two-factor/totp/{id}/confirm", Action::Confirm),
+    route(Method::PUT, "account/two-factor/totp/{id}", Action::Rename),
+    route(Method::DELETE, "account/two-factor/totp/{id}", Action::Remove),
+    route(Method::POST, "account/two-factor/recovery", Action::Regenerate),
+    route(Method::GET, "capabilities", Action::Capabilities),
+];

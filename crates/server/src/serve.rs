@@ -1,0 +1,111 @@
+//! Connections: limits, timeouts, graceful end.
+
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+
+use axum::extract::ConnectInfo;
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+use crate::{App, router::router};
+
+/// How long a client may take to send a request's head.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The most that the head of a request may take, in bytes.
+const HEADER_LIMIT: usize = 32 * 1024;
+/// How long requests may go on after the end was asked for.
+const GRACE: Duration = Duration::from_secs(30);
+/// How often expired sessions are swept.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+/// Answers requests on `listener` until `stop` resolves, then lets those that
+/// are under way finish.
+///
+/// # Errors
+///
+/// None for what a client does. An error to accept connections (such as too
+/// many open files) is logged, and tried again.
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let sweeper = tokio::spawn(sweep(app.clone()));
+    let router = router(app);
+    let builder = builder();
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stop);
+    loop {
+        let (stream, peer) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            () = &mut stop => break,
+        };
+        let router = router.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+            let answer = router.clone().oneshot(request);
+            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        });
+        prepare(&stream);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection.into_owned());
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+        });
+    }
+    drop(listener);
+    sweeper.abort();
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way at the end");
+    }
+    Ok(())
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(HEADER_LIMIT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(HEADER_LIMIT).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(Duration::from_secs(30)));
+    builder
+}
+
+fn prepare(stream: &TcpStream) {
+    // Answers are small and whole: waiting for more to send only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no nodelay");
+    }
+}
+
+/// Deletes what has expired, now and then.
+async fn sweep(app: App) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        every.tick().await;
+        match app.store().sweep(app.now()).await {
+            Ok(rows) => tracing::debug!(rows, "swept"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot sweep");
+            }
+        }
+    }
+}

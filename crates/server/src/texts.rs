@@ -1,0 +1,24 @@
+//! What people read. Each says what to do next.
+
+/// One text for wrong, replayed, malformed and out of order: it tells nobody
+/// which of them it was.
+pub(crate) const WRONG_CODE: &str = "That is not right, or it has been used, or it cannot come \
+     now. Follow the offered steps in their order, and enter the next code that your app shows.";
+pub(crate) const WRONG_PASSWORD: &str = "The user name or the password is not right.";
+pub(crate) const NEEDS_CODE: &str = "The password is right. This account also needs a code: \
+     enter the one that your authenticator app shows, or a recovery code. \
+     If your app does not ask for it, it cannot sign in to this account yet.";
+pub(crate) const UNKNOWN_SESSION: &str =
+    "This authentication session is not known here, or it has expired. Start again.";
+pub(crate) const OUT_OF_ORDER: &str = WRONG_CODE;
+pub(crate) const OTHER_REQUEST: &str =
+    "This authentication session belongs to another request. Start again.";
+pub(crate) const OTHER_USER: &str = "Confirm with your own account.";
+pub(crate) const WAIT: &str = "Too many wrong codes. Wait a while before the next one.";
+pub(crate) const WRONG_TOKEN: &str = "That token is not valid.";
+pub(crate) const NO_FACTOR: &str =
+    "This account has no second factor. Set up an authenticator first.";
+pub(crate) const NO_SUCH_AUTHENTICATOR: &str = "You have no such authenticator.";
+pub(crate) const TOO_MANY_AUTHENTICATORS: &str =
+    "You have as many authenticators as are allowed. Remove one first.";
+pub(crate) const REGISTRATION_CLOSED: &str = "Registration is closed on this server.";

@@ -1,0 +1,178 @@
+//! Setting up an authenticator: begin, confirm.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use myelin_homeserver::Refusal;
+use myelin_storage::{Action, Change, Enrolled, Factors, NewRecoveryCodes};
+use myelin_two_factor::{
+    Authenticator, Confirmation, Status, Step, TotpSecret, TotpToken,
+    limits::{MAX_ACTIVE_AUTHENTICATORS, MAX_CONFIRM_FAILURES, PENDING_LIFETIME},
+    totp,
+};
+use myelin_uia::Stage;
+use ruma::{UserId, api::error::ErrorKind};
+use serde_json::json;
+
+use super::{change, name, named, new_codes, shown};
+use crate::{
+    App,
+    call::Call,
+    error::Error,
+    texts,
+    uia::{Auth, string},
+};
+
+/// `POST /account/two-factor/totp`: a pending authenticator, which protects
+/// nothing until it is confirmed. Its secret is shown here and never again.
+pub(crate) async fn begin(app: &App, mut call: Call) -> Result<Response, Error> {
+    let identity = call.identity(app).await?;
+    let auth = Auth::take(&mut call.body)?;
+    let name = name(&call.body)?;
+    check_room(&app.store().lookup_factors(&identity.user).await?)?;
+    let proof = call.gate(app, &identity).authorise(auth).await?;
+    debug_assert_eq!(proof.user(), Some(&*identity.user));
+    let with_factor = proof.completed().iter().any(|s| matches!(s, Stage::Totp | Stage::Recovery));
+
+    let pending = Authenticator::enrol(name, app.now(), app.entropy());
+    let response = shown_once(app, &identity.user, &pending);
+    change(app, &call, &identity, |factors| {
+        check_room(factors)?;
+        // One was confirmed since the proof: the password alone is no longer
+        // enough to add another.
+        if factors.protect() && !with_factor {
+            return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
+        }
+        let secret = TotpSecret::from_bytes(*pending.secret.expose());
+        let begin = Change::Begin { id: pending.id.clone(), name: pending.name.clone(), secret };
+        Ok((begin, Action::EnrolmentBegun, Some(pending.id.to_string()), ()))
+    })
+    .await?;
+    Ok(response)
+}
+
+fn shown_once(app: &App, user: &UserId, pending: &Authenticator) -> Response {
+    let settings = app.settings();
+    // A Matrix ID holds a colon, which the label of the URI may not.
+    let account = format!("{}@{}", user.localpart(), user.server_name());
+    let uri = totp::uri(&pending.secret, &settings.issuer, &account, &settings.totp);
+    let lifetime = u64::try_from(PENDING_LIFETIME.as_millis()).unwrap_or(u64::MAX);
+    Json(json!({
+        "id": pending.id.as_str(),
+        "secret": pending.secret.to_base32().as_str(),
+        "uri": uri.as_str(),
+        "algorithm": "SHA1",
+        "digits": settings.totp.digits.get(),
+        "period": settings.totp.period.as_secs(),
+        "expires_in_ms": lifetime,
+    }))
+    .into_response()
+}
+
+fn check_room(factors: &Factors) -> Result<(), Refusal> {
+    if factors.active().count() < MAX_ACTIVE_AUTHENTICATORS {
+        return Ok(());
+    }
+    let kind = ErrorKind::LimitExceeded(ruma::api::error::LimitExceededErrorData::new());
+    Err(Refusal::new(StatusCode::BAD_REQUEST, &kind, texts::TOO_MANY_AUTHENTICATORS))
+}
+
+/// `POST /account/two-factor/totp/{id}/confirm`
+pub(crate) async fn confirm(app: &App, call: Call) -> Result<Response, Error> {
+    let identity = call.identity(app).await?;
+    let Some(token) = string(&call.body, "token")? else {
+        let message = "`token` is missing.";
+        return Err(Refusal::bad_request(&ErrorKind::MissingParam, message).into());
+    };
+    let token = TotpToken::parse(token, app.settings().totp.digits);
+    let factors = app.store().lookup_factors(&identity.user).await?;
+    let first = factors.codes.is_none();
+    let enrolled = named(&call, &factors)?;
+    let is_right = match &token {
+        Some(token) => confirms(app, &factors, enrolled, token)?,
+        None => false,
+    };
+    // Hashing takes long: before the decision, which holds only for a moment,
+    // and not for whoever only guesses.
+    let codes = if first && is_right { Some(new_codes(app).await) } else { None };
+    let (new, texts) = codes.unzip();
+    let confirmed = change(app, &call, &identity, |factors| {
+        decide(app, &call, factors, token.as_ref(), new.clone())
+    })
+    .await?;
+    match (confirmed, texts) {
+        (false, _) => Err(Refusal::forbidden(texts::WRONG_CODE).into()),
+        (true, Some(texts)) => Ok(Json(shown(&texts)).into_response()),
+        (true, None) => Ok(Json(json!({})).into_response()),
+    }
+}
+
+/// What a code does to a pending authenticator, and whether it confirms it.
+fn decide(
+    app: &App,
+    call: &Call,
+    factors: &Factors,
+    token: Option<&TotpToken>,
+    codes: Option<NewRecoveryCodes>,
+) -> Result<(Change, Action, Option<String>, bool), Error> {
+    let enrolled = named(call, factors)?;
+    let id = enrolled.id.clone();
+    let detail = Some(id.to_string());
+    if enrolled.status != Status::Pending {
+        return Err(Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR).into());
+    }
+    // Malformed: no guess, so it does not count.
+    let Some(token) = token else { return Err(Refusal::forbidden(texts::WRONG_CODE).into()) };
+    match unsealed(app, factors, enrolled)?.confirm(token, &app.settings().totp, app.now()) {
+        Confirmation::Confirmed(active) => {
+            // It has become the first factor, or the code right, meanwhile.
+            if codes.is_some() != factors.codes.is_none() {
+                return Err(Error::Contended);
+            }
+            check_room(factors)?;
+            let step = active.last_step.unwrap_or(Step(0));
+            let throttle = factors.totp.clone().succeed(app.now());
+            let change = Change::Confirm { id, step, throttle, codes };
+            Ok((change, Action::AuthenticatorAdded, detail, true))
+        }
+        Confirmation::Wrong(pending) => {
+            let failures = pending.confirm_failures;
+            let change = Change::CountConfirmFailure { id, failures };
+            Ok((change, Action::TotpFailed, detail, false))
+        }
+        Confirmation::Destroyed => {
+            tracing::info!(failures = MAX_CONFIRM_FAILURES, "enrolment dropped");
+            Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, false))
+        }
+        Confirmation::Expired | Confirmation::NotPending(_) => {
+            Err(Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR).into())
+        }
+    }
+}
+
+/// Whether this code would confirm it now.
+fn confirms(
+    app: &App,
+    factors: &Factors,
+    enrolled: &Enrolled,
+    token: &TotpToken,
+) -> Result<bool, Error> {
+    let pending = unsealed(app, factors, enrolled)?;
+    let outcome = pending.confirm(token, &app.settings().totp, app.now());
+    Ok(matches!(outcome, Confirmation::Confirmed(_)))
+}
+
+fn unsealed(app: &App, factors: &Factors, enrolled: &Enrolled) -> Result<Authenticator, Error> {
+    Ok(Authenticator {
+        id: enrolled.id.clone(),
+        name: enrolled.name.clone(),
+        status: enrolled.status,
+        created: enrolled.created,
+        last_used: enrolled.last_used,
+        last_step: enrolled.last_step,
+        secret: app.store().unseal(&factors.user, enrolled)?,
+        confirm_failures: enrolled.confirm_failures,
+    })
+}

@@ -1,0 +1,86 @@
+//! Renaming and removing authenticators, regenerating recovery codes.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use myelin_homeserver::Refusal;
+use myelin_storage::{Action, Change, Event};
+use myelin_two_factor::Status;
+use ruma::api::error::ErrorKind;
+use serde_json::json;
+
+use super::{change, name, named, new_codes, shown};
+use crate::{App, call::Call, error::Error, texts, uia::Auth};
+
+/// `PUT /account/two-factor/totp/{id}`
+pub(crate) async fn rename(app: &App, call: Call) -> Result<Response, Error> {
+    let identity = call.identity(app).await?;
+    if !call.body.contains_key("name") {
+        let message = "`name` is missing.";
+        return Err(Refusal::bad_request(&ErrorKind::MissingParam, message).into());
+    }
+    let name = name(&call.body)?;
+    let factors = app.store().lookup_factors(&identity.user).await?;
+    let id = &named(&call, &factors)?.id;
+    let event = Event {
+        at: app.now(),
+        user: identity.user.clone(),
+        action: Action::AuthenticatorRenamed,
+        origin: call.context.origin(),
+        detail: Some(id.to_string()),
+    };
+    if !app.store().rename(&identity.user, id, &name, event).await? {
+        return Err(Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR).into());
+    }
+    Ok(Json(json!({})).into_response())
+}
+
+/// `DELETE /account/two-factor/totp/{id}`: a pending one goes without proof,
+/// for it protects nothing.
+pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error> {
+    let identity = call.identity(app).await?;
+    let auth = Auth::take(&mut call.body)?;
+    let factors = app.store().lookup_factors(&identity.user).await?;
+    let pending = named(&call, &factors)?.status == Status::Pending;
+    if !pending {
+        call.gate(app, &identity).authorise(auth).await?;
+    }
+    change(app, &call, &identity, |factors| {
+        let enrolled = named(&call, factors)?;
+        let id = enrolled.id.clone();
+        let detail = Some(id.to_string());
+        match enrolled.status {
+            Status::Pending => Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ())),
+            // Confirmed since it was looked at: it takes proof now.
+            _ if pending => Err(Error::Contended),
+            _ => Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ())),
+        }
+    })
+    .await?;
+    Ok(Json(json!({})).into_response())
+}
+
+/// `POST /account/two-factor/recovery`: ten new codes; the old ones end.
+pub(crate) async fn regenerate(app: &App, mut call: Call) -> Result<Response, Error> {
+    let identity = call.identity(app).await?;
+    let auth = Auth::take(&mut call.body)?;
+    if !app.store().lookup_factors(&identity.user).await?.protect() {
+        return Err(no_factor().into());
+    }
+    call.gate(app, &identity).authorise(auth).await?;
+    let (codes, texts) = new_codes(app).await;
+    change(app, &call, &identity, |factors| {
+        if !factors.protect() {
+            return Err(no_factor().into());
+        }
+        let change = Change::Regenerate { codes: codes.clone() };
+        Ok((change, Action::RecoveryRegenerated, None, ()))
+    })
+    .await?;
+    Ok(Json(shown(&texts)).into_response())
+}
+
+fn no_factor() -> Refusal {
+    Refusal::bad_request(&ErrorKind::BadState, texts::NO_FACTOR)
+}

@@ -1,0 +1,72 @@
+//! `/account/two-factor`: a user's own factors.
+
+mod enrol;
+mod manage;
+mod status;
+
+pub(crate) use enrol::{begin, confirm};
+pub(crate) use manage::{regenerate, remove, rename};
+use myelin_homeserver::{Identity, Refusal};
+use myelin_storage::{Action, Change, Enrolled, Event, Factors, NewRecoveryCodes, Outcome};
+use myelin_two_factor::{AuthenticatorId, Name, recovery};
+use ruma::api::error::ErrorKind;
+use serde_json::{Map, Value};
+pub(crate) use status::status;
+use zeroize::Zeroizing;
+
+use crate::{App, call::Call, error::Error, texts, uia::string};
+
+/// Decides on a change and commits it, anew if the factors have changed in
+/// between. `decide` sees the factors as they are now.
+async fn change<T>(
+    app: &App,
+    call: &Call,
+    identity: &Identity,
+    mut decide: impl FnMut(&Factors) -> Result<(Change, Action, Option<String>, T), Error>,
+) -> Result<T, Error> {
+    for _ in 0..16 {
+        let factors = app.store().lookup_factors(&identity.user).await?;
+        let (change, action, detail, result) = decide(&factors)?;
+        let event = Event {
+            at: app.now(),
+            user: identity.user.clone(),
+            action,
+            origin: call.context.origin(),
+            detail,
+        };
+        if let Outcome::Committed(()) = app.store().change(&factors, change, event).await? {
+            return Ok(result);
+        }
+    }
+    Err(Error::Contended)
+}
+
+/// The authenticator that the path names, if it is this user's.
+fn named<'f>(call: &Call, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
+    call.parameters
+        .first()
+        .and_then(|id| AuthenticatorId::parse(id))
+        .and_then(|id| factors.authenticator(&id))
+        .ok_or_else(|| Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR))
+}
+
+/// A name from the body; the default if there is none.
+fn name(body: &Map<String, Value>) -> Result<Name, Refusal> {
+    Name::parse(string(body, "name")?)
+        .map_err(|error| Refusal::bad_request(&ErrorKind::InvalidParam, error.to_string()))
+}
+
+/// New recovery codes: hashed to be kept, and as text to be shown once.
+async fn new_codes(app: &App) -> (NewRecoveryCodes, Vec<Zeroizing<String>>) {
+    let set = recovery::generate_set(app.entropy());
+    let texts = set.codes.iter().map(recovery::RecoveryCode::to_text).collect();
+    let salt = set.salt;
+    let hashes = app.hash(move || set.hashes()).await;
+    (NewRecoveryCodes { salt, hashes }, texts)
+}
+
+/// `{"recovery_codes": […]}`
+fn shown(codes: &[Zeroizing<String>]) -> Value {
+    let codes: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
+    serde_json::json!({"recovery_codes": codes})
+}

@@ -1,0 +1,134 @@
+//! The `auth` dict of a request, read strictly.
+
+use myelin_homeserver::{Password, Refusal};
+use myelin_uia::Stage;
+use ruma::api::{
+    client::uiaa::{MatrixUserIdentifier, UserIdentifier},
+    error::ErrorKind,
+};
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+/// What a client says about where it stands.
+#[derive(Debug)]
+pub(crate) enum Auth {
+    /// Nothing: it asks for a challenge.
+    Absent,
+    /// Only a session: it asks where that stands.
+    Session(String),
+    /// It tries a stage.
+    Attempt {
+        /// In this session; in a new one if there is none.
+        session: Option<String>,
+        /// With this.
+        evidence: Evidence,
+    },
+}
+
+/// What a client offers as proof of a stage.
+#[derive(Debug)]
+pub(crate) enum Evidence {
+    Password(Box<PasswordEvidence>),
+    Totp(Zeroizing<String>),
+    Recovery(Zeroizing<String>),
+    Dummy,
+    RegistrationToken(Zeroizing<String>),
+    /// A stage that is never offered.
+    Unknown,
+}
+
+/// A password, and whose it is said to be.
+#[derive(Debug)]
+pub(crate) struct PasswordEvidence {
+    pub(crate) identifier: UserIdentifier,
+    pub(crate) password: Password,
+}
+
+impl Evidence {
+    /// The stage that it could prove.
+    pub(crate) fn stage(&self) -> Option<Stage> {
+        match self {
+            Self::Password(_) => Some(Stage::Password),
+            Self::Totp(_) => Some(Stage::Totp),
+            Self::Recovery(_) => Some(Stage::Recovery),
+            Self::Dummy => Some(Stage::Dummy),
+            Self::RegistrationToken(_) => Some(Stage::RegistrationToken),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Reads the dict of a stage.
+    pub(crate) fn read(dict: &Map<String, Value>) -> Result<Self, Refusal> {
+        let stage = required(dict, "type")?;
+        Ok(match Stage::parse(stage) {
+            Some(Stage::Password) => Self::Password(Box::new(PasswordEvidence::read(dict)?)),
+            Some(Stage::Totp) => Self::Totp(secret(dict, "token")?),
+            Some(Stage::Recovery) => Self::Recovery(secret(dict, "token")?),
+            Some(Stage::Dummy) => Self::Dummy,
+            Some(Stage::RegistrationToken) => Self::RegistrationToken(secret(dict, "token")?),
+            Some(Stage::Token) | None => Self::Unknown,
+        })
+    }
+}
+
+impl PasswordEvidence {
+    /// Reads `identifier` (or the legacy `user`) and `password`.
+    fn read(dict: &Map<String, Value>) -> Result<Self, Refusal> {
+        let password = Password::new(required(dict, "password")?);
+        let identifier = if let Some(identifier) = dict.get("identifier") {
+            serde_json::from_value(identifier.clone())
+                .map_err(|_| bad_json("`identifier` is not a valid user identifier."))?
+        } else {
+            MatrixUserIdentifier::new(required(dict, "user")?.to_owned()).into()
+        };
+        Ok(Self { identifier, password })
+    }
+}
+
+impl Auth {
+    /// Takes `auth` out of a body.
+    pub(crate) fn take(body: &mut Map<String, Value>) -> Result<Self, Refusal> {
+        let dict = match body.remove("auth") {
+            None | Some(Value::Null) => return Ok(Self::Absent),
+            Some(Value::Object(dict)) if dict.is_empty() => return Ok(Self::Absent),
+            Some(Value::Object(dict)) => dict,
+            Some(_) => return Err(bad_json("`auth` must be an object.")),
+        };
+        let session = string(&dict, "session")?.map(str::to_owned);
+        if let (Some(session), 1) = (&session, dict.len()) {
+            return Ok(Self::Session(session.clone()));
+        }
+        Ok(Self::Attempt { session, evidence: Evidence::read(&dict)? })
+    }
+}
+
+/// A string that may be absent.
+pub(crate) fn string<'d>(
+    dict: &'d Map<String, Value>,
+    key: &str,
+) -> Result<Option<&'d str>, Refusal> {
+    match dict.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(bad_json(&format!("`{key}` must be a string."))),
+    }
+}
+
+fn required<'d>(dict: &'d Map<String, Value>, key: &str) -> Result<&'d str, Refusal> {
+    match dict.get(key) {
+        None => {
+            let message = format!("`{key}` is missing.");
+            Err(Refusal::bad_request(&ErrorKind::MissingParam, message))
+        }
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(bad_json(&format!("`{key}` must be a string."))),
+    }
+}
+
+fn secret(dict: &Map<String, Value>, key: &str) -> Result<Zeroizing<String>, Refusal> {
+    required(dict, key).map(|text| Zeroizing::new(text.to_owned()))
+}
+
+fn bad_json(message: &str) -> Refusal {
+    Refusal::bad_request(&ErrorKind::BadJson, message)
+}

@@ -1,0 +1,308 @@
+//! One request on its way through a session.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use myelin_ambient::Timestamp;
+use myelin_homeserver::{Context, Refusal};
+use myelin_storage::{Action, Change, Event, Factors, Outcome, Spend};
+use myelin_two_factor::Throttle;
+use myelin_uia::{
+    Admitted, Authenticated, Binding, Flows, Progress, Session, SessionId, Stage, with_error,
+};
+use ruma::{OwnedUserId, UserId};
+use serde_json::{Map, json};
+
+use super::{Auth, Evidence, password, recovery, totp};
+use crate::{App, error::Error, texts};
+
+/// How often a decision is made anew because others changed what it was made
+/// on. Each round that is lost was won by another attempt on the same user,
+/// and a wait begins after a few wrong ones; so this is never reached but by
+/// a fault.
+const ROUNDS: usize = 256;
+
+/// What the flows are for.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    /// An operation of a user who has a token.
+    Operation,
+    /// A login, whose user is known only after the first stage.
+    Login,
+    /// A registration, with the flows that the homeserver asks for.
+    Registration(Flows),
+}
+
+/// One request that needs proof.
+#[derive(Debug)]
+pub(crate) struct Gate<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) context: &'a Context,
+    pub(crate) purpose: Purpose,
+    /// The user whom the access token names.
+    pub(crate) user: Option<OwnedUserId>,
+    pub(crate) binding: Binding,
+    /// The endpoint, for the audit log.
+    pub(crate) endpoint: &'static str,
+}
+
+/// What an attempt at a stage is worth.
+pub(crate) enum Judgement {
+    /// The stage is passed, and this is used up by it.
+    Pass(Spend, Option<Action>),
+    /// It was a guess, and it counts. `wait` where a wait begins with it.
+    Count { change: Change, action: Action, wait: Option<Timestamp> },
+    /// It looks wrong and does not count.
+    Ignore(&'static str),
+    /// It is not looked at before then.
+    Wait(Timestamp),
+}
+
+impl Gate<'_> {
+    /// Lets a request through if it proves enough; else says what to send.
+    pub(crate) async fn authorise(&self, auth: Auth) -> Result<Authenticated, Error> {
+        match auth {
+            Auth::Absent => Err(self.fresh(None).await?),
+            Auth::Session(id) => Err(self.report(&id).await?),
+            Auth::Attempt { session, evidence } => {
+                let current = match session {
+                    Some(id) => self.lookup(&id).await?,
+                    None => self.open().await?,
+                };
+                match self.attempt(current, &evidence).await? {
+                    Progress::Done(proof) => Ok(proof),
+                    Progress::More(session) => {
+                        let factors = self.factors(session.user.as_deref()).await?;
+                        Err(self.ask(&session, factors.as_ref(), None))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tries a stage in a session, until a decision has held.
+    pub(crate) async fn attempt(
+        &self,
+        mut current: (Session, Option<Factors>),
+        evidence: &Evidence,
+    ) -> Result<Progress, Error> {
+        for _ in 0..ROUNDS {
+            let (session, factors) = current;
+            let id = session.id.clone();
+            let admitted = self.admit(&session, factors.as_ref(), evidence.stage())?;
+            let judgement = self.judge(&admitted, factors.as_ref(), evidence).await?;
+            match self.commit(admitted, factors.as_ref(), judgement).await? {
+                Outcome::Committed(progress) => return Ok(progress),
+                Outcome::Stale => current = self.lookup(id.as_str()).await?,
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Asks the engine whether the stage may come now.
+    fn admit(
+        &self,
+        session: &Session,
+        factors: Option<&Factors>,
+        stage: Option<Stage>,
+    ) -> Result<Admitted, Error> {
+        let flows = self.flows(factors);
+        let now = self.app.now();
+        session.check(&self.binding, now).map_err(|_| Refusal::forbidden(texts::OTHER_REQUEST))?;
+        let out_of_order = || self.ask(session, factors, Some(texts::OUT_OF_ORDER));
+        let stage = stage.ok_or_else(out_of_order)?;
+        session.clone().admit(&self.binding, &flows, stage, now).map_err(|_| out_of_order())
+    }
+
+    /// Decides what the evidence is worth.
+    async fn judge(
+        &self,
+        admitted: &Admitted,
+        factors: Option<&Factors>,
+        evidence: &Evidence,
+    ) -> Result<Judgement, Error> {
+        match (evidence, factors) {
+            (Evidence::Totp(token), Some(factors)) => totp::judge(self.app, factors, token),
+            (Evidence::Recovery(token), Some(factors)) => {
+                recovery::judge(self.app, factors, token).await
+            }
+            (Evidence::Password(evidence), factors) => {
+                password::judge(self, admitted.session(), factors, evidence).await
+            }
+            (Evidence::RegistrationToken(token), _) => {
+                let valid = self.app.homeserver().check_registration_token(token).await?;
+                let pass = Judgement::Pass(Spend::Nothing, None);
+                Ok(if valid { pass } else { Judgement::Ignore(texts::WRONG_TOKEN) })
+            }
+            (Evidence::Dummy, _) => Ok(Judgement::Pass(Spend::Nothing, None)),
+            // A second factor of nobody: the engine has admitted no such stage.
+            (Evidence::Totp(_) | Evidence::Recovery(_) | Evidence::Unknown, _) => {
+                Ok(Judgement::Ignore(texts::OUT_OF_ORDER))
+            }
+        }
+    }
+
+    /// Commits a judgement. Its result is known to nobody before.
+    async fn commit(
+        &self,
+        admitted: Admitted,
+        factors: Option<&Factors>,
+        judgement: Judgement,
+    ) -> Result<Outcome<Progress>, Error> {
+        let now = self.app.now();
+        let store = self.app.store();
+        let user = admitted.session().user.clone();
+        let event = |action| user.clone().map(|user| self.event(user, action, now));
+        match judgement {
+            Judgement::Pass(spend, action) => {
+                let event = action.and_then(event);
+                Ok(store.pass_stage(admitted, factors, spend, now, event).await?)
+            }
+            Judgement::Count { change, action, wait } => {
+                let (Some(factors), Some(event)) = (factors, event(action)) else {
+                    return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
+                };
+                match store.change(factors, change, event).await? {
+                    Outcome::Stale => Ok(Outcome::Stale),
+                    Outcome::Committed(()) => Err(match wait {
+                        Some(until) => wait_until(until, now).into(),
+                        None => {
+                            self.ask(admitted.session(), Some(factors), Some(texts::WRONG_CODE))
+                        }
+                    }),
+                }
+            }
+            Judgement::Ignore(text) => Err(self.ask(admitted.session(), factors, Some(text))),
+            Judgement::Wait(until) => Err(wait_until(until, now).into()),
+        }
+    }
+
+    /// The session with this name, or a fresh challenge: a name that a client
+    /// chose is never adopted.
+    pub(crate) async fn lookup(&self, id: &str) -> Result<(Session, Option<Factors>), Error> {
+        let found = match SessionId::parse(id) {
+            Some(id) => self.app.store().lookup_session(&id, self.app.now()).await?,
+            None => None,
+        };
+        match found {
+            Some(found) => Ok(found),
+            None => Err(self.fresh(Some(texts::UNKNOWN_SESSION)).await?),
+        }
+    }
+
+    /// Where a session stands.
+    async fn report(&self, id: &str) -> Result<Error, Error> {
+        let (session, factors) = self.lookup(id).await?;
+        session
+            .check(&self.binding, self.app.now())
+            .map_err(|_| Refusal::forbidden(texts::OTHER_REQUEST))?;
+        Ok(self.ask(&session, factors.as_ref(), None))
+    }
+
+    /// Opens a session in which nothing is passed yet.
+    pub(crate) async fn open(&self) -> Result<(Session, Option<Factors>), Error> {
+        let lifetime = self.app.settings().session_lifetime;
+        let now = self.app.now();
+        let session =
+            Session::open(self.app.entropy(), self.user.clone(), self.binding, now, lifetime);
+        self.keep(&session, None).await?;
+        let factors = self.factors(self.user.as_deref()).await?;
+        Ok((session, factors))
+    }
+
+    /// Keeps a new session.
+    pub(crate) async fn keep(&self, session: &Session, event: Option<Event>) -> Result<(), Error> {
+        let (origin, now) = (self.context.origin(), self.app.now());
+        Ok(self.app.store().open_session(session, &origin, now, event).await?)
+    }
+
+    /// A challenge with a new session.
+    async fn fresh(&self, error: Option<&str>) -> Result<Error, Error> {
+        let (session, factors) = self.open().await?;
+        Ok(self.ask(&session, factors.as_ref(), error))
+    }
+
+    async fn factors(&self, user: Option<&UserId>) -> Result<Option<Factors>, Error> {
+        let Some(user) = user else { return Ok(None) };
+        Ok(Some(self.app.store().lookup_factors(user).await?))
+    }
+
+    /// The flows that are enough for this request.
+    pub(crate) fn flows(&self, factors: Option<&Factors>) -> Flows {
+        match (&self.purpose, factors) {
+            (Purpose::Registration(flows), _) => flows.clone(),
+            (_, Some(factors)) if factors.protect() => {
+                let mut flows = vec![vec![Stage::Password, Stage::Totp]];
+                if factors.recoverable() {
+                    flows.push(vec![Stage::Password, Stage::Recovery]);
+                }
+                Flows::new(flows)
+            }
+            // Nobody is known yet: which of them it takes is told after the
+            // password, and to the one who knows it.
+            (Purpose::Login, None) => Flows::new([
+                vec![Stage::Password],
+                vec![Stage::Password, Stage::Totp],
+                vec![Stage::Password, Stage::Recovery],
+            ]),
+            (Purpose::Operation | Purpose::Login, _) => Flows::new([[Stage::Password]]),
+        }
+    }
+
+    /// The 401 for a session.
+    pub(crate) fn ask(
+        &self,
+        session: &Session,
+        factors: Option<&Factors>,
+        error: Option<&str>,
+    ) -> Error {
+        Error::Challenged(Box::new(challenge(self.app, session, &self.flows(factors), error)))
+    }
+
+    /// An entry for the audit log.
+    pub(crate) fn event(&self, user: OwnedUserId, action: Action, at: Timestamp) -> Event {
+        let detail = Some(self.endpoint.to_owned());
+        Event { at, user, action, origin: self.context.origin(), detail }
+    }
+}
+
+/// A 401 with a challenge.
+fn challenge(app: &App, session: &Session, flows: &Flows, error: Option<&str>) -> Response {
+    let totp = app.settings().totp;
+    let mut info = session.challenge(flows, |stage| match stage {
+        // Strings: some clients break on numbers.
+        Stage::Totp => Map::from_iter([
+            ("digits".to_owned(), json!(totp.digits.get().to_string())),
+            ("period".to_owned(), json!(totp.period.as_secs().to_string())),
+        ]),
+        _ => Map::new(),
+    });
+    if let Some(text) = error {
+        info = with_error(info, text);
+    }
+    (StatusCode::UNAUTHORIZED, Json(info)).into_response()
+}
+
+/// An attempt during a wait is not looked at. A wait that lies too far ahead,
+/// because the clock was set back, is cut to what it can be at most and kept
+/// so: else it would begin anew with every attempt, for years.
+pub(super) fn wait(
+    throttle: &Throttle,
+    until: Timestamp,
+    now: Timestamp,
+    action: Action,
+    change: impl FnOnce(Throttle) -> Change,
+) -> Judgement {
+    match throttle.corrected(now) {
+        Some(corrected) if throttle.wait_until != Some(until) => {
+            Judgement::Count { change: change(corrected), action, wait: Some(until) }
+        }
+        _ => Judgement::Wait(until),
+    }
+}
+
+fn wait_until(until: Timestamp, now: Timestamp) -> Refusal {
+    Refusal::wait(until.saturating_since(now), texts::WAIT)
+}

@@ -1,0 +1,14 @@
+//! The gate: User-Interactive Authentication in front of an operation.
+//!
+//! It joins the flow engine, which knows what may come next, with the stages,
+//! which know what proves something, and with the store, which commits both at
+//! once. Nothing leaves it but a proof or a response to send.
+
+mod auth;
+mod gate;
+mod password;
+mod recovery;
+mod totp;
+
+pub(crate) use auth::{Auth, Evidence, PasswordEvidence, string};
+pub(crate) use gate::{Gate, Purpose};

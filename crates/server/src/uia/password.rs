@@ -1,0 +1,48 @@
+//! The stage `m.login.password`: the homeserver decides.
+
+use myelin_homeserver::{PasswordCheck, Refusal};
+use myelin_storage::{Action, Factors, Spend};
+use myelin_uia::Session;
+use ruma::{ServerName, UserId, api::client::uiaa::UserIdentifier};
+
+use super::{
+    PasswordEvidence,
+    gate::{Gate, Judgement},
+};
+use crate::{error::Error, texts};
+
+/// What a password is worth in this session.
+pub(crate) async fn judge(
+    gate: &Gate<'_>,
+    session: &Session,
+    factors: Option<&Factors>,
+    evidence: &PasswordEvidence,
+) -> Result<Judgement, Error> {
+    let homeserver = gate.app.homeserver();
+    let PasswordEvidence { identifier, password } = evidence;
+    // Somebody else's name is refused before anything is checked, so that
+    // this tells nothing about somebody else's password.
+    if let Some(user) = &session.user
+        && names_another(identifier, user, homeserver.server_name())
+    {
+        return Err(Refusal::forbidden(texts::OTHER_USER).into());
+    }
+    match homeserver.check_password(identifier, password, gate.context).await? {
+        PasswordCheck::Verified(user) if Some(&user) == session.user.as_ref() => {
+            let protected = factors.is_some_and(Factors::protect);
+            Ok(Judgement::Pass(Spend::Nothing, protected.then_some(Action::PasswordPassed)))
+        }
+        PasswordCheck::Verified(_) => Err(Refusal::forbidden(texts::OTHER_USER).into()),
+        PasswordCheck::Wrong => Ok(Judgement::Ignore(texts::WRONG_PASSWORD)),
+        PasswordCheck::Refused(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Whether the identifier is a user ID, or the local part of one, and not
+/// this user's.
+fn names_another(identifier: &UserIdentifier, user: &UserId, server: &ServerName) -> bool {
+    let UserIdentifier::Matrix(identifier) = identifier else { return false };
+    let named = &identifier.user;
+    let full = if named.starts_with('@') { named.clone() } else { format!("@{named}:{server}") };
+    !full.eq_ignore_ascii_case(user.as_str())
+}

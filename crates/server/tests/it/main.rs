@@ -1,0 +1,29 @@
+//! The server as its clients meet it: the router in process, on every
+//! database, under a clock that stands still until a test moves it.
+
+mod kit;
+
+mod audit;
+mod challenges;
+mod clock;
+mod contract;
+mod drift;
+mod enrolment;
+mod enumeration;
+mod failing_closed;
+mod flood;
+mod guesses;
+mod http_forms;
+mod lockout;
+mod malformed;
+mod order;
+mod paths;
+mod races;
+mod reading;
+mod recovery;
+mod removal;
+mod replay;
+mod sessions;
+mod throttle;
+mod two_instances;
+mod void_sessions;
