@@ -1,0 +1,77 @@
+//! `myelin routes`
+
+use myelin_homeserver::Operation;
+use myelin_server::routes::{Action, PREFIXES, ROUTES};
+use serde_json::json;
+
+use super::print;
+use crate::{args::RoutesFormat, failure::Failure};
+
+/// Prints the table of what Myelin answers itself.
+pub(super) fn run(format: RoutesFormat) -> Result<(), Failure> {
+    match format {
+        RoutesFormat::Table => table(),
+        RoutesFormat::Json => json(),
+    }
+}
+
+fn table() -> Result<(), Failure> {
+    print(
+        "Myelin answers these itself, under each of the prefixes; all else is the homeserver's.\n",
+    )?;
+    for prefix in PREFIXES {
+        print(format_args!("  {prefix}"))?;
+    }
+    let width = ROUTES.iter().map(|route| route.endpoint.len()).max().unwrap_or(0);
+    print(format_args!("\n{:6}  {:width$}  {:5}  WHAT", "METHOD", "ENDPOINT", "GATED"))?;
+    for route in &ROUTES {
+        let gated = if route.action.is_gated() { "yes" } else { "no" };
+        let (method, endpoint, what) =
+            (route.method.as_str(), route.endpoint, describe(route.action));
+        print(format_args!("{method:6}  {endpoint:width$}  {gated:5}  {what}"))?;
+    }
+    Ok(())
+}
+
+fn json() -> Result<(), Failure> {
+    let route = |route: &myelin_server::routes::Route| {
+        json!({
+            "method": route.method.as_str(),
+            "endpoint": route.endpoint,
+            "gated": route.action.is_gated(),
+            "description": describe(route.action),
+        })
+    };
+    let routes: Vec<_> = ROUTES.iter().map(route).collect();
+    let table = json!({"prefixes": PREFIXES, "routes": routes});
+    print(format_args!("{table:#}"))
+}
+
+const fn describe(action: Action) -> &'static str {
+    match action {
+        Action::LoginTypes => "the types of login",
+        Action::Login => "log in",
+        Action::Protected(operation) => describe_operation(operation),
+        Action::LoginToken => "a token to log in on another device",
+        Action::Status => "which second factors there are",
+        Action::Begin => "begin to set up an authenticator",
+        Action::Confirm => "confirm an authenticator with its first code",
+        Action::Rename => "rename an authenticator",
+        Action::Remove => "remove an authenticator",
+        Action::Regenerate => "new recovery codes",
+        Action::Capabilities => "the homeserver's capabilities, and m.two_factor",
+    }
+}
+
+const fn describe_operation(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Register => "register",
+        Operation::ChangePassword => "change the password",
+        Operation::Deactivate => "deactivate the account",
+        Operation::AddThirdParty => "add an email address or a phone number",
+        Operation::AddThirdPartyDeprecated => "the same, in its old form",
+        Operation::DeleteDevice => "delete a device",
+        Operation::DeleteDevices => "delete devices",
+        Operation::UploadSigningKeys => "replace the cross-signing keys",
+    }
+}

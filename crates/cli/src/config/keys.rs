@@ -1,0 +1,295 @@
+//! The one list of settings.
+
+/// A setting.
+pub(super) struct Key {
+    /// Its section and name: `totp.digits`.
+    pub(super) path: &'static str,
+    /// The environment variable that overrides it.
+    pub(super) variable: &'static str,
+    /// What it holds.
+    pub(super) kind: Kind,
+    /// What it is without being set.
+    pub(super) default: Default,
+    /// Another key that says the same in another way: setting one in a
+    /// stronger source unsets the other.
+    pub(super) instead_of: Option<&'static str>,
+    /// What it does, its unit, its limits. One or more lines.
+    pub(super) about: &'static str,
+}
+
+/// What a setting holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Text.
+    Text,
+    /// A path. In a file it is relative to the file.
+    Path,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Switch,
+    /// Texts; in an environment variable with commas between.
+    List,
+}
+
+/// What a setting is without being set.
+pub(super) enum Default {
+    /// This, as TOML.
+    Is(&'static str),
+    /// It depends, as the words say; the other text is an example, as TOML.
+    Depends(&'static str, &'static str),
+}
+
+use Default::{Depends, Is};
+use Kind::{List, Number, Path, Switch, Text};
+
+/// What stands above a section.
+pub(super) const SECTIONS: &[(&str, &str)] = &[
+    ("database", "Where accounts, factors, sessions and the audit log are kept."),
+    ("keys", "The keys that encrypt authenticators' secrets and recovery codes at rest."),
+    ("homeserver", "What is behind the gate."),
+    ("registration", "Who may register."),
+    ("totp", "The codes of authenticator apps. The defaults are what every app supports."),
+    ("sessions", "Authentication in progress: between the password and the code."),
+    ("limits", "What a request may take."),
+    ("proxy", "Reverse proxies in front of Myelin."),
+    ("log", "The log goes to standard error. It never holds a secret, at any level."),
+];
+
+const fn key(
+    path: &'static str,
+    variable: &'static str,
+    kind: Kind,
+    default: Default,
+    about: &'static str,
+) -> Key {
+    Key { path, variable, kind, default, instead_of: None, about }
+}
+
+/// The list, in the order in which `config init` prints it.
+pub(super) const KEYS: &[Key] = &[
+    key(
+        "server_name",
+        "MYELIN_SERVER_NAME",
+        Text,
+        Is(r#""localhost""#),
+        "The part after the colon of the users' IDs: @alice:localhost. It cannot be\n\
+         changed once there are users.",
+    ),
+    key(
+        "listen",
+        "MYELIN_LISTEN",
+        List,
+        Is(r#"["127.0.0.1:8008"]"#),
+        "Addresses and ports to answer HTTP on. TLS is a reverse proxy's work.",
+    ),
+    key(
+        "data_dir",
+        "MYELIN_DATA_DIR",
+        Path,
+        Depends("$XDG_DATA_HOME/myelin, or else ~/.local/share/myelin", r#""/var/lib/myelin""#),
+        "The directory of the SQLite database and of the key file. It is made at the\n\
+         first start, for its owner alone (mode 700).",
+    ),
+    Key {
+        instead_of: Some("database.url_file"),
+        ..key(
+            "database.url",
+            "MYELIN_DATABASE_URL",
+            Text,
+            Depends("SQLite in data_dir", r#""postgres://myelin@db.example.org/myelin""#),
+            "`sqlite:<path>` or `postgres://<user>[:<password>]@<host>/<database>`.",
+        )
+    },
+    Key {
+        instead_of: Some("database.url"),
+        ..key(
+            "database.url_file",
+            "MYELIN_DATABASE_URL_FILE",
+            Path,
+            Depends("none", r#""database-url""#),
+            "A file that holds the address instead, where it has a password in it.",
+        )
+    },
+    key(
+        "database.connections",
+        "MYELIN_DATABASE_CONNECTIONS",
+        Number,
+        Is("16"),
+        "Connections at most, 1 to 1000. With SQLite: those that read.",
+    ),
+    key(
+        "database.migrate",
+        "MYELIN_DATABASE_MIGRATE",
+        Switch,
+        Is("true"),
+        "Whether `serve` brings the schema up to date by itself. If not: `myelin migrate`.",
+    ),
+    key(
+        "keys.file",
+        "MYELIN_KEYS_FILE",
+        Path,
+        Depends("`keys` in data_dir", r#""keys""#),
+        "Only its owner may read it (mode 600). Keep a copy somewhere safe: without it\n\
+         nobody who has a second factor can log in. Machines that share a database need\n\
+         the same file: make it with `myelin key generate` before the first start.",
+    ),
+    key(
+        "homeserver.kind",
+        "MYELIN_HOMESERVER_KIND",
+        Text,
+        Is(r#""embedded""#),
+        "\"embedded\": accounts, devices and passwords in Myelin's own database.",
+    ),
+    key(
+        "homeserver.access_token_lifetime",
+        "MYELIN_HOMESERVER_ACCESS_TOKEN_LIFETIME",
+        Text,
+        Is(r#""5m""#),
+        "How long an access token lives for a client that can refresh it: s, m, h or d,\n\
+         from 10s to 365d. Other clients' tokens live until they log out.",
+    ),
+    key(
+        "registration.mode",
+        "MYELIN_REGISTRATION_MODE",
+        Text,
+        Depends(
+            "\"open\" while every `listen` is on loopback and no proxy is trusted, else \"closed\"",
+            r#""closed""#,
+        ),
+        "\"open\": anyone. \"token\": whoever has a registration token. \"closed\": nobody.",
+    ),
+    key(
+        "registration.tokens_file",
+        "MYELIN_REGISTRATION_TOKENS_FILE",
+        Path,
+        Depends("none", r#""registration-tokens""#),
+        "A file with the tokens for \"token\", one a line.",
+    ),
+    key(
+        "totp.issuer",
+        "MYELIN_TOTP_ISSUER",
+        Text,
+        Depends("the server's name, without a port", r#""Example""#),
+        "The name that authenticator apps show above a code. No colon.",
+    ),
+    key(
+        "totp.digits",
+        "MYELIN_TOTP_DIGITS",
+        Number,
+        Is("6"),
+        "Digits of a code, 6 to 8. Authenticators that were set up with another number\n\
+         no longer work.",
+    ),
+    key(
+        "totp.period",
+        "MYELIN_TOTP_PERIOD",
+        Text,
+        Is(r#""30s""#),
+        "How long a code is shown, 15s to 120s. Authenticators that were set up with\n\
+         another period no longer work.",
+    ),
+    key(
+        "totp.window",
+        "MYELIN_TOTP_WINDOW",
+        Number,
+        Is("1"),
+        "Periods that a clock may be wrong, either way, 0 to 2. Each makes guessing easier.",
+    ),
+    key(
+        "sessions.lifetime",
+        "MYELIN_SESSIONS_LIFETIME",
+        Text,
+        Is(r#""10m""#),
+        "How long there is to finish, 10s to 1d.",
+    ),
+    key(
+        "sessions.login_token_lifetime",
+        "MYELIN_SESSIONS_LOGIN_TOKEN_LIFETIME",
+        Text,
+        Is(r#""2m""#),
+        "How long a token for logging in on another device can be used, 10s to 1h.",
+    ),
+    key(
+        "sessions.per_address",
+        "MYELIN_SESSIONS_PER_ADDRESS",
+        Number,
+        Is("32"),
+        "Open sessions of one user from one address, at least 1. Beyond it the oldest of\n\
+         these goes. An IPv6 /64 counts as one address.",
+    ),
+    key(
+        "sessions.per_user",
+        "MYELIN_SESSIONS_PER_USER",
+        Number,
+        Is("128"),
+        "Open sessions of one user from all addresses, at least sessions.per_address.\n\
+         Beyond it none is opened.",
+    ),
+    key(
+        "limits.body",
+        "MYELIN_LIMITS_BODY",
+        Number,
+        Is("131072"),
+        "The largest body of a request that Myelin answers itself, in bytes, 4096 to 16777216.",
+    ),
+    key(
+        "limits.body_timeout",
+        "MYELIN_LIMITS_BODY_TIMEOUT",
+        Text,
+        Is(r#""30s""#),
+        "How long such a body may take to arrive, 1s to 10m.",
+    ),
+    key(
+        "proxy.trusted",
+        "MYELIN_PROXY_TRUSTED",
+        List,
+        Is("[]"),
+        "Addresses or networks, such as \"10.0.0.0/8\", whose X-Forwarded-For is believed.",
+    ),
+    key(
+        "log.level",
+        "MYELIN_LOG",
+        Text,
+        Is(r#""info""#),
+        "\"error\", \"warn\", \"info\", \"debug\" or \"trace\".",
+    ),
+    key(
+        "log.format",
+        "MYELIN_LOG_FORMAT",
+        Text,
+        Is(r#""human""#),
+        "\"human\", or \"json\": one object a line.",
+    ),
+];
+
+/// The key with this path.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_named_after_its_key() {
+        for key in KEYS {
+            let name = key.path.replace('.', "_").to_uppercase();
+            let expected = match key.path {
+                "log.level" => "MYELIN_LOG".to_owned(),
+                _ => format!("MYELIN_{name}"),
+            };
+            assert_eq!(key.variable, expected);
+        }
+    }
+
+    #[test]
+    fn every_section_is_introduced_once_and_in_order() {
+        let mut sections: Vec<_> =
+            KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0)).collect();
+        sections.dedup();
+        let introduced: Vec<_> = SECTIONS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(sections, introduced);
+    }
+}

@@ -1,0 +1,102 @@
+//! What `config check` prints: the settings as they take effect.
+
+use myelin_homeserver::embedded::RegistrationPolicy;
+
+use super::{Config, Homeserver, LogFormat, Sources, duration};
+use crate::failure::Failure;
+
+/// A setting as it takes effect.
+pub(crate) struct Line {
+    /// Its section and name.
+    pub(crate) path: String,
+    /// Its value, as TOML; never a secret.
+    pub(crate) value: String,
+    /// Where it comes from.
+    pub(crate) origin: String,
+}
+
+/// Every setting as it takes effect, in the order of the list.
+pub(crate) fn show(config: &Config, sources: &Sources) -> Result<Vec<Line>, Failure> {
+    let origins = sources.read().map_err(Failure::Usage)?.origins;
+    let line = |(path, value): (&'static str, String)| {
+        // The file that holds the database's address is part of that address.
+        let origin = origins.get(path).or_else(|| match path {
+            "database.url" => origins.get("database.url_file"),
+            _ => None,
+        });
+        let origin = origin.cloned().unwrap_or_else(|| "default".to_owned());
+        Line { path: path.to_owned(), value, origin }
+    };
+    Ok(values(config).into_iter().map(line).collect())
+}
+
+fn values(config: &Config) -> Vec<(&'static str, String)> {
+    let Config {
+        server_name,
+        listen,
+        data_dir,
+        database,
+        key_file,
+        homeserver: Homeserver::Embedded { access_token_lifetime },
+        registration,
+        quota,
+        settings,
+        log,
+    } = config;
+    let mode = match registration {
+        RegistrationPolicy::Open => "open",
+        RegistrationPolicy::Token(_) => "token",
+        RegistrationPolicy::Closed => "closed",
+    };
+    let format = match log.format {
+        LogFormat::Human => "human",
+        LogFormat::Json => "json",
+    };
+    let totp = settings.totp;
+    let period = std::time::Duration::from_secs(totp.period.as_secs());
+    let level = log.level.to_string().to_lowercase();
+    let mut values = vec![
+        ("server_name", quoted(server_name)),
+        ("listen", list(listen)),
+        ("data_dir", quoted(data_dir.display())),
+        ("database.url", quoted(database.url.redacted())),
+        ("database.connections", database.connections.to_string()),
+        ("database.migrate", database.migrate.to_string()),
+        ("keys.file", quoted(key_file.display())),
+        ("homeserver.kind", quoted("embedded")),
+        ("homeserver.access_token_lifetime", time(*access_token_lifetime)),
+        ("registration.mode", quoted(mode)),
+        ("totp.issuer", quoted(&settings.issuer)),
+        ("totp.digits", totp.digits.get().to_string()),
+        ("totp.period", time(period)),
+        ("totp.window", totp.window.get().to_string()),
+        ("sessions.lifetime", time(settings.session_lifetime)),
+        ("sessions.login_token_lifetime", time(settings.login_token_lifetime)),
+        ("sessions.per_address", quota.per_address.to_string()),
+        ("sessions.per_user", quota.per_user.to_string()),
+        ("limits.body", settings.body_limit.to_string()),
+        ("limits.body_timeout", time(settings.body_timeout)),
+        ("proxy.trusted", list(&settings.trusted_proxies)),
+        ("log.level", quoted(level)),
+        ("log.format", quoted(format)),
+    ];
+    if let RegistrationPolicy::Token(tokens) = registration {
+        let place = values.iter().position(|(path, _)| *path == "totp.issuer").unwrap_or(0);
+        let tokens = quoted(format_args!("<{} tokens>", tokens.len()));
+        values.insert(place, ("registration.tokens_file", tokens));
+    }
+    values
+}
+
+fn quoted(text: impl std::fmt::Display) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
+
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    let items: Vec<_> = items.iter().map(quoted).collect();
+    format!("[{}]", items.join(", "))
+}
+
+fn time(duration: std::time::Duration) -> String {
+    quoted(duration::show(duration))
+}

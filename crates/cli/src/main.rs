@@ -1,0 +1,27 @@
+//! `myelin`: second factors for every Matrix account, in one program.
+//!
+//! It owns arguments, settings, files on disk and exit codes, and joins the
+//! crates that do the work. Each command is a file in `commands`.
+
+mod args;
+mod commands;
+mod config;
+mod data_dir;
+mod database;
+mod failure;
+mod first_start;
+mod key_file;
+mod log;
+mod operator;
+mod times;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match commands::run(args::Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

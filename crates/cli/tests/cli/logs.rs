@@ -1,0 +1,202 @@
+//! A whole life of an account with the log at its most talkative: none of the
+//! secrets, codes, passwords, tokens and session names is in it.
+
+use data_encoding::{BASE32_NOPAD, BASE64, BASE64_NOPAD, HEXLOWER};
+use serde_json::{Value, json};
+
+use crate::support::{Account, Answer, Home, Server, request};
+
+const PASSWORD: &str = "correct-horse-battery";
+const NEW_PASSWORD: &str = "staple-of-another-kind";
+const WRONG_PASSWORD: &str = "nearly-the-password";
+const WRONG_RECOVERY: &str = "AAAA-BBBB-CCCC-DDDD";
+const WRONG_TOKEN: &str = "mya_a-token-that-nobody-has";
+
+#[test]
+fn the_log_for_people_holds_no_secret() {
+    holds_no_secret("human");
+}
+
+#[test]
+fn the_log_for_programs_holds_no_secret() {
+    holds_no_secret("json");
+}
+
+fn holds_no_secret(format: &str) {
+    let home = Home::new();
+    let server = Server::start(&home, &[("MYELIN_LOG", "trace"), ("MYELIN_LOG_FORMAT", format)]);
+    let mut life = Life::begin(&server);
+    life.log_in(&server);
+    life.fail(&server);
+    life.tokens(&server);
+    life.change(&server);
+    life.end(&server);
+    let key = std::fs::read_to_string(home.data().join("keys")).unwrap();
+    life.secrets.extend(key.split_whitespace().skip(1).map(str::to_owned));
+
+    let (_, out, log) = server.stop("-TERM");
+    for request_id in &life.request_ids {
+        assert!(log.contains(request_id.as_str()), "every request is in the log: {request_id}");
+    }
+    assert!(life.secrets.len() > 20, "the life was too short: {}", life.secrets.len());
+    for secret in &life.secrets {
+        assert!(secret.len() >= 6, "too short to be told from other text: {secret}");
+        for text in [&out, &log] {
+            let leak = text.lines().find(|line| holds(line, secret));
+            assert!(leak.is_none(), "`{secret}` is in the log: {}", leak.unwrap_or_default());
+        }
+    }
+}
+
+/// Whether a line holds the secret. A code is six digits, which times and IDs
+/// hold by chance: it counts only where it stands by itself.
+fn holds(line: &str, secret: &str) -> bool {
+    if secret.len() > 6 {
+        return line.contains(secret);
+    }
+    line.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == secret)
+}
+
+/// An account, and everything that must not be seen.
+struct Life {
+    account: Account,
+    secrets: Vec<String>,
+    request_ids: Vec<String>,
+}
+
+impl Life {
+    /// Registers and sets up an authenticator.
+    fn begin(server: &Server) -> Self {
+        let account = Account::with_factor(server, "alice", PASSWORD);
+        let bytes = BASE32_NOPAD.decode(account.secret.as_bytes()).unwrap();
+        let mut secrets: Vec<_> =
+            [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, WRONG_RECOVERY, WRONG_TOKEN]
+                .map(Into::into)
+                .into();
+        secrets.extend([
+            account.secret.clone(),
+            account.secret.to_lowercase(),
+            account.token.clone(),
+        ]);
+        secrets.extend([
+            HEXLOWER.encode(&bytes),
+            BASE64.encode(&bytes),
+            BASE64_NOPAD.encode(&bytes),
+        ]);
+        secrets.push(format!("{bytes:?}"));
+        let mut life = Self { account, secrets, request_ids: Vec::new() };
+        life.keep_codes();
+        life
+    }
+
+    /// Logs in with a code, tries it again, and logs in with a recovery code.
+    fn log_in(&mut self, server: &Server) {
+        let (session, code) = (self.account.begin_login(server), self.account.code());
+        self.secrets.push(code.clone());
+        let answer = Account::finish_login(server, &session, "m.login.2fa.totp", &code);
+        self.expect(200, &answer);
+        self.secrets.extend([answer.text("access_token"), answer.text("refresh_token")]);
+        let refresh = json!({"refresh_token": answer.text("refresh_token")});
+        let answer = server.post("refresh", None, &refresh);
+        self.expect(200, &answer);
+        self.secrets.extend([answer.text("access_token"), answer.text("refresh_token")]);
+        self.expect(401, &server.post("refresh", None, &refresh));
+
+        let session = self.account.begin_login(server);
+        let again = Account::finish_login(server, &session, "m.login.2fa.totp", &code);
+        self.expect(401, &again);
+        let code = self.account.codes.pop().unwrap();
+        let answer = Account::finish_login(server, &session, "m.login.2fa.recovery", &code);
+        self.expect(200, &answer);
+        self.secrets.push(answer.text("access_token"));
+    }
+
+    /// Wrong passwords, codes, tokens; bodies that are no JSON.
+    fn fail(&mut self, server: &Server) {
+        let mut body = self.account.password_stage();
+        body["password"] = WRONG_PASSWORD.into();
+        self.expect(403, &server.post("login", None, &body));
+        let session = self.account.begin_login(server);
+        // Far from now, so wrong.
+        let wrong = (0..20).map(|_| self.account.code()).last().unwrap();
+        self.secrets.push(wrong.clone());
+        self.expect(401, &Account::finish_login(server, &session, "m.login.2fa.totp", &wrong));
+        let stage = "m.login.2fa.recovery";
+        self.expect(401, &Account::finish_login(server, &session, stage, WRONG_RECOVERY));
+        self.expect(
+            401,
+            &server.post("account/two-factor/recovery", Some(WRONG_TOKEN), &json!({})),
+        );
+        for body in [
+            format!("{{\"password\": \"{PASSWORD}\", \"password\": \"{PASSWORD}\"}}"),
+            format!("{{\"type\": \"m.login.password\", \"password\": [\"{PASSWORD}\"]}}"),
+            format!("{{\"type\": \"m.login.password\", \"password\": \"{PASSWORD}\""),
+            format!("{{\"type\": \"{PASSWORD}\", \"token\": \"{WRONG_TOKEN}\"}}"),
+        ] {
+            let answer = request(server.address, "POST", "/_matrix/client/v3/login", None, &body);
+            self.expect(400, &answer.unwrap());
+        }
+    }
+
+    /// Tokens in a header, in a query, and one to log in with.
+    fn tokens(&mut self, server: &Server) {
+        let path =
+            format!("/_matrix/client/v3/account/two-factor?access_token={}", self.account.token);
+        self.expect(200, &server.send("GET", &path, None, &Value::Null));
+        let path = format!("/_matrix/client/v3/account/whoami?access_token={}", self.account.token);
+        self.expect(200, &server.send("GET", &path, None, &Value::Null));
+        let path = format!("/_matrix/client/v3/no/such/path?access_token={WRONG_TOKEN}");
+        self.expect(404, &server.send("GET", &path, None, &Value::Null));
+
+        let answer = self.with_recovery(server, "POST", "login/get_token", &json!({}));
+        let token = answer.text("login_token");
+        self.secrets.push(token.clone());
+        let body = json!({"type": "m.login.token", "token": token});
+        let answer = server.post("login", None, &body);
+        self.expect(200, &answer);
+        self.secrets.push(answer.text("access_token"));
+    }
+
+    /// New recovery codes, another name, another password.
+    fn change(&mut self, server: &Server) {
+        let answer = self.with_recovery(server, "POST", "account/two-factor/recovery", &json!({}));
+        self.account.keep_codes(&answer);
+        self.keep_codes();
+        let path =
+            format!("/_matrix/client/v3/account/two-factor/totp/{}", self.account.authenticator);
+        let answer =
+            server.send("PUT", &path, Some(&self.account.token), &json!({"name": "Other"}));
+        self.expect(200, &answer);
+        let body = json!({"new_password": NEW_PASSWORD, "logout_devices": false});
+        self.with_recovery(server, "POST", "account/password", &body);
+        NEW_PASSWORD.clone_into(&mut self.account.password);
+    }
+
+    /// Removes the authenticator and the account.
+    fn end(&mut self, server: &Server) {
+        let path = format!("account/two-factor/totp/{}", self.account.authenticator);
+        self.with_recovery(server, "DELETE", &path, &json!({}));
+        let answer = self.account.with_password(server, "account/deactivate", &json!({}));
+        self.expect(200, &answer);
+        self.secrets.append(&mut self.account.sessions);
+    }
+
+    fn with_recovery(&mut self, server: &Server, method: &str, path: &str, body: &Value) -> Answer {
+        let answer = self.account.with_recovery(server, method, path, body);
+        self.expect(200, &answer);
+        answer
+    }
+
+    fn expect(&mut self, status: u16, answer: &Answer) {
+        assert_eq!(answer.status, status, "{answer:?}");
+        let id = answer.header("x-request-id").expect("every answer has a request id");
+        self.request_ids.push(id.to_owned());
+    }
+
+    /// The codes, as they are shown and as they may be typed.
+    fn keep_codes(&mut self) {
+        for code in &self.account.codes {
+            self.secrets.extend([code.clone(), code.replace('-', ""), code.to_lowercase()]);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The real binary, run as people run it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod config;
+mod keys;
+mod kill;
+mod logs;
+mod migrate;
+mod postgres;
+mod refusals;
+mod routes;
+mod serve;
+mod support;
+mod users;

@@ -1,0 +1,11 @@
+//! The binary as a process, and HTTP to it.
+
+mod account;
+mod home;
+mod http;
+mod server;
+
+pub(crate) use account::Account;
+pub(crate) use home::{Home, Ran};
+pub(crate) use http::{Answer, request};
+pub(crate) use server::Server;
