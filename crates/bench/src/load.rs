@@ -1,0 +1,137 @@
+//! Requests, sent as fast as they are answered, over a few connections.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::seed::{Person, SESSIONS_EACH};
+
+/// One measurement and its peer in the same run, both per second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Figure {
+    pub(crate) ours: f64,
+    pub(crate) peer: f64,
+}
+
+impl Figure {
+    pub(crate) fn ratio(&self) -> f64 {
+        self.ours / self.peer
+    }
+}
+
+/// Completes the second stage of everyone's session; says how many a second.
+pub(crate) async fn complete_stages(
+    address: SocketAddr,
+    people: &[Person],
+    clients: usize,
+) -> Result<f64> {
+    let requests: Vec<_> = people.iter().map(Person::completion).collect();
+    let (count, took) = send_all(address, requests, clients, 200).await?;
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    Ok(count as f64 / took.as_secs_f64())
+}
+
+/// Opens `count` sessions, as many for each as one address may have.
+pub(crate) async fn open_sessions(
+    address: SocketAddr,
+    people: &[Person],
+    count: usize,
+) -> Result<usize> {
+    let each = people.iter().flat_map(|person| (0..SESSIONS_EACH).map(|_| person.challenge()));
+    let (count, _) = send_all(address, each.take(count).collect(), 64, 401).await?;
+    Ok(count)
+}
+
+async fn send_all(
+    address: SocketAddr,
+    requests: Vec<String>,
+    clients: usize,
+    expected: u16,
+) -> Result<(usize, Duration)> {
+    let requests = Arc::new(requests);
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut connections = Vec::new();
+    for _ in 0..clients {
+        connections.push(Connection::open(address).await?);
+    }
+    let started = now();
+    let mut tasks = Vec::new();
+    for mut connection in connections {
+        let (requests, next) = (Arc::clone(&requests), Arc::clone(&next));
+        tasks.push(tokio::spawn(async move {
+            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let status = connection.send(request).await?;
+                let answer = String::from_utf8_lossy(&connection.buffer);
+                ensure!(status == expected, "expected {expected}, got {answer}");
+            }
+            Ok(())
+        }));
+    }
+    for task in tasks {
+        task.await.context("a client broke")??;
+    }
+    Ok((requests.len(), started.elapsed()))
+}
+
+/// The least that speaks HTTP/1.1: the client must not cost what is measured.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.context("cannot connect")?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(4096) })
+    }
+
+    /// Sends a request; returns the status once the whole answer is read.
+    async fn send(&mut self, request: &str) -> Result<u16> {
+        self.stream.write_all(request.as_bytes()).await?;
+        self.buffer.clear();
+        loop {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                bail!("the server closed the connection");
+            }
+            if let Some(status) = complete(&self.buffer)? {
+                return Ok(status);
+            }
+        }
+    }
+}
+
+/// The status, if the answer is complete.
+fn complete(answer: &[u8]) -> Result<Option<u16>> {
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = std::str::from_utf8(&answer[..end]).context("the head is not text")?;
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .context("no content-length")?;
+    let length: usize = length.1.parse().context("the content-length is no number")?;
+    if answer.len() < end + 4 + length {
+        return Ok(None);
+    }
+    let status = head.split(' ').nth(1).context("no status")?;
+    Ok(Some(status.parse().context("the status is no number")?))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,151 @@
+//! Measures the server from outside, beside what its database can do.
+//!
+//! `cargo run --release -p myelin-bench` builds `myelin`, starts it on SQLite
+//! and on a throw-away PostgreSQL, and prints: second-factor stage completions
+//! per second over HTTP with 1, 8 and 64 clients, next to the commits of a
+//! single SQLite writer and to `pgbench -N` in the same run; and the resident
+//! memory idle and after many open sessions. Compare the ratios: absolute
+//! times depend on the machine.
+
+mod load;
+mod peers;
+mod seed;
+mod server;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use myelin_testing::Postgres;
+
+use crate::{
+    load::{Figure, complete_stages, open_sessions},
+    seed::{Person, people},
+    server::Server,
+};
+
+/// How many clients send at once.
+const CLIENTS: [usize; 3] = [1, 8, 64];
+
+/// Measures the server from outside, beside what its database can do.
+///
+/// Example: `cargo run --release -p myelin-bench -- --stages 4000`
+#[derive(Debug, Parser)]
+struct Options {
+    /// Stage completions per measurement with 64 clients; fewer with less.
+    #[arg(long, default_value_t = 8000)]
+    stages: usize,
+    /// Open sessions after which the memory is read.
+    #[arg(long, default_value_t = 100_000)]
+    sessions: usize,
+    /// How often each measurement is taken; the median is printed.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Measure SQLite only.
+    #[arg(long)]
+    no_postgres: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match measure(&Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(options: &Options) -> Result<()> {
+    let binary = server::build().await?;
+    sqlite(&binary, options).await?;
+    if options.no_postgres {
+        return Ok(());
+    }
+    if let Some(cluster) = Postgres::shared() {
+        return postgres(&binary, cluster, options).await;
+    }
+    println!("\nPostgreSQL: not measured, because there is none here");
+    Ok(())
+}
+
+async fn sqlite(binary: &std::path::Path, options: &Options) -> Result<()> {
+    println!("SQLite\n  clients  stages/s  a single writer's commits/s  ratio");
+    let directory = tempfile::tempdir().context("cannot make a directory")?;
+    let mut server = Server::new(binary, directory.path(), None);
+    for clients in CLIENTS {
+        let mut figures = Vec::new();
+        for _ in 0..options.rounds {
+            let people = prepare(&mut server, amount(options, clients)).await?;
+            let writer = peers::single_writer(directory.path()).await?;
+            let ours = complete_stages(server.address(), &people, clients).await?;
+            figures.push(Figure { ours, peer: writer });
+        }
+        print_row(clients, figures);
+    }
+    memory(&mut server, options).await
+}
+
+async fn postgres(
+    binary: &std::path::Path,
+    cluster: &'static Postgres,
+    options: &Options,
+) -> Result<()> {
+    println!("\nPostgreSQL\n  clients  stages/s  pgbench -N transactions/s  ratio");
+    let directory = tempfile::tempdir().context("cannot make a directory")?;
+    let url = cluster.fresh_database().await;
+    let bench = peers::PgBench::new(&cluster.fresh_database().await).await?;
+    let mut server = Server::new(binary, directory.path(), Some(url));
+    for clients in CLIENTS {
+        let mut figures = Vec::new();
+        for _ in 0..options.rounds {
+            let people = prepare(&mut server, amount(options, clients)).await?;
+            let before = bench.transactions_per_second(clients).await?;
+            let ours = complete_stages(server.address(), &people, clients).await?;
+            let after = bench.transactions_per_second(clients).await?;
+            figures.push(Figure { ours, peer: f64::midpoint(before, after) });
+        }
+        print_row(clients, figures);
+    }
+    memory(&mut server, options).await
+}
+
+/// Enough to run for a second or more.
+fn amount(options: &Options, clients: usize) -> usize {
+    match clients {
+        1 => options.stages / 8,
+        8 => options.stages / 2,
+        _ => options.stages,
+    }
+}
+
+async fn prepare(server: &mut Server, count: usize) -> Result<Vec<Person>> {
+    server.start().await?;
+    let database = server.database().await?;
+    people(&database, count).await
+}
+
+async fn memory(server: &mut Server, options: &Options) -> Result<()> {
+    server.restart().await?;
+    let idle = server.resident();
+    let database = server.database().await?;
+    let people = seed::devices(&database, options.sessions.div_ceil(seed::SESSIONS_EACH)).await?;
+    let opened = open_sessions(server.address(), &people, options.sessions).await?;
+    let after = server.resident();
+    println!("  resident memory: {idle} idle, {after} after {opened} open sessions");
+    Ok(())
+}
+
+fn print_row(clients: usize, mut figures: Vec<Figure>) {
+    figures.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+    let median = &figures[figures.len() / 2];
+    println!(
+        "  {clients:>7}  {:>8.0}  {:>27.0}  {:>5.2}  ({:.2} to {:.2})",
+        median.ours,
+        median.peer,
+        median.ratio(),
+        figures[0].ratio(),
+        figures[figures.len() - 1].ratio(),
+    );
+}

@@ -1,0 +1,120 @@
+//! People with a device, an authenticator and a session that waits for a code,
+//! written straight into the database.
+
+use anyhow::{Context, Result};
+use myelin_ambient::{Clock, Entropy, SystemClock, SystemEntropy, Timestamp};
+use myelin_storage::{Action, Database, DeviceLogin, Event, NewAccount, NewTokens, TokenDigest};
+use myelin_testing::fixture;
+use myelin_two_factor::TotpParameters;
+use myelin_uia::{Binding, DEFAULT_LIFETIME, Session, Stage};
+use ruma::OwnedUserId;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+
+/// How many sessions one person opens: as many as one address may have.
+pub(crate) const SESSIONS_EACH: usize = 32;
+/// How many people are written at once.
+const WRITERS: usize = 64;
+const ENDPOINT: &str = "delete_devices";
+
+/// Someone who has passed the password for an operation that costs no commit
+/// of its own: what is measured is the stage.
+#[derive(Debug)]
+pub(crate) struct Person {
+    token: String,
+    session: String,
+    code: String,
+}
+
+impl Person {
+    /// The request that completes the second stage.
+    pub(crate) fn completion(&self) -> String {
+        let auth = json!({
+            "type": Stage::Totp.as_str(), "session": self.session, "token": self.code,
+        });
+        self.request(&json!({"devices": [], "auth": auth}))
+    }
+
+    /// The request that opens a session.
+    pub(crate) fn challenge(&self) -> String {
+        self.request(&body())
+    }
+
+    fn request(&self, body: &Value) -> String {
+        let (token, body) = (&self.token, body.to_string());
+        format!(
+            "POST /_matrix/client/v3/{ENDPOINT} HTTP/1.1\r\nHost: localhost\r\n\
+             Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len(),
+        )
+    }
+}
+
+/// People with a device, an authenticator, and a session.
+pub(crate) async fn people(database: &Database, count: usize) -> Result<Vec<Person>> {
+    many(database, count, true).await
+}
+
+/// People with a device only.
+pub(crate) async fn devices(database: &Database, count: usize) -> Result<Vec<Person>> {
+    many(database, count, false).await
+}
+
+async fn many(database: &Database, count: usize, enrolled: bool) -> Result<Vec<Person>> {
+    let mut people = Vec::with_capacity(count);
+    let mut writers: JoinSet<Result<Person>> = JoinSet::new();
+    for _ in 0..count {
+        if writers.len() == WRITERS {
+            people.push(writers.join_next().await.context("no writer")???);
+        }
+        let database = database.clone();
+        writers.spawn(async move { person(&database, enrolled).await });
+    }
+    while let Some(person) = writers.join_next().await {
+        people.push(person??);
+    }
+    Ok(people)
+}
+
+async fn person(database: &Database, enrolled: bool) -> Result<Person> {
+    let now = SystemClock.now();
+    let (user, token) = device(database, now).await?;
+    if !enrolled {
+        return Ok(Person { token, session: String::new(), code: String::new() });
+    }
+    let seeded = fixture::enrol(&*database.store, &user, 0, now).await;
+    let code = seeded.code(TotpParameters::default().step_at(now));
+    let session = waiting(database, &user, now).await;
+    Ok(Person { token, session, code: code.expose().to_owned() })
+}
+
+async fn device(database: &Database, now: Timestamp) -> Result<(OwnedUserId, String)> {
+    let random: u64 = u64::from_be_bytes((&SystemEntropy as &dyn Entropy).bytes());
+    let user: OwnedUserId = format!("@bench{random:x}:localhost").try_into()?;
+    let token = format!("mya_bench{random:x}");
+    let access = TokenDigest(Sha256::digest(&token).into());
+    let tokens = NewTokens { access, access_expires: None, refresh: None };
+    let device_id = "BENCH".into();
+    let login = Some(DeviceLogin { device_id, display_name: None, tokens });
+    let account = NewAccount { user: user.clone(), password_hash: String::new(), login };
+    let event: Event = fixture::event(&user, Action::Registered, now);
+    database.accounts.create(&account, now, event).await?;
+    Ok((user, token))
+}
+
+/// A session that has passed the password.
+async fn waiting(database: &Database, user: &OwnedUserId, now: Timestamp) -> String {
+    let body = body().as_object().cloned().unwrap_or_default();
+    let binding = Binding::new(Some(user), "POST", ENDPOINT, &[], &body);
+    let session = Session::open(&SystemEntropy, Some(user.clone()), binding, now, DEFAULT_LIFETIME);
+    let session = Session { completed: vec![Stage::Password], ..session };
+    let origin = fixture::origin(fixture::ADDRESS);
+    fixture::keep(&*database.store, &session, &origin, now).await;
+    session.id.as_str().to_owned()
+}
+
+fn body() -> Value {
+    json!({"devices": []})
+}
