@@ -4,8 +4,7 @@
 use anyhow::{Context, Result};
 use myelin_ambient::{Clock, Entropy, SystemClock, SystemEntropy, Timestamp};
 use myelin_storage::{Action, Database, DeviceLogin, Event, NewAccount, NewTokens, TokenDigest};
-use myelin_testing::fixture;
-use myelin_two_factor::TotpParameters;
+use myelin_testing::{SeededUser, fixture};
 use myelin_uia::{Binding, DEFAULT_LIFETIME, Session, Stage};
 use ruma::OwnedUserId;
 use serde_json::{Value, json};
@@ -23,17 +22,24 @@ const ENDPOINT: &str = "delete_devices";
 #[derive(Debug)]
 pub(crate) struct Person {
     token: String,
+    waiting: Option<Waiting>,
+}
+
+/// An authenticator, and a session that waits for a code of it.
+#[derive(Debug)]
+struct Waiting {
+    user: SeededUser,
     session: String,
-    code: String,
 }
 
 impl Person {
-    /// The request that completes the second stage.
-    pub(crate) fn completion(&self) -> String {
-        let auth = json!({
-            "type": Stage::Totp.as_str(), "session": self.session, "token": self.code,
-        });
-        self.request(&json!({"devices": [], "auth": auth}))
+    /// The request that completes the second stage now; none without one.
+    pub(crate) fn completion(&self) -> Option<String> {
+        let Waiting { user, session } = self.waiting.as_ref()?;
+        let code = user.code(fixture::step_at(SystemClock.now()));
+        let stage = Stage::Totp.as_str();
+        let auth = json!({"type": stage, "session": session, "token": code.expose()});
+        Some(self.request(&json!({"devices": [], "auth": auth})))
     }
 
     /// The request that opens a session.
@@ -82,12 +88,11 @@ async fn person(database: &Database, enrolled: bool) -> Result<Person> {
     let now = SystemClock.now();
     let (user, token) = device(database, now).await?;
     if !enrolled {
-        return Ok(Person { token, session: String::new(), code: String::new() });
+        return Ok(Person { token, waiting: None });
     }
-    let seeded = fixture::enrol(&*database.store, &user, 0, now).await;
-    let code = seeded.code(TotpParameters::default().step_at(now));
-    let session = waiting(database, &user, now).await;
-    Ok(Person { token, session, code: code.expose().to_owned() })
+    let user = fixture::enrol(&*database.store, &user, 0, now).await;
+    let session = waiting(database, &user.user, now).await;
+    Ok(Person { token, waiting: Some(Waiting { user, session }) })
 }
 
 async fn device(database: &Database, now: Timestamp) -> Result<(OwnedUserId, String)> {

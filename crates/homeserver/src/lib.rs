@@ -6,12 +6,14 @@
 //! argument, and second factors are unknown here.
 
 mod bearer;
+mod body;
 pub mod embedded;
 mod port;
 mod refusal;
 pub mod strict_json;
 
 pub use bearer::access_token;
+pub use body::BodyLimits;
 pub use port::{
     AccessToken, Context, Device, Homeserver, Identity, Operation, OperationRequest, Password,
     PasswordCheck, Registration, Resolved, Silent,

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{extract::Request, response::Response};
-use myelin_storage::{Actor, Origin};
+use myelin_storage::{Actor, Origin, Version};
 use myelin_uia::{Authenticated, Flows};
 use ruma::{
     OwnedDeviceId, OwnedUserId, ServerName,
@@ -253,10 +253,15 @@ pub trait Homeserver: Debug + Send + Sync {
 
     /// Mints a login for a user who has passed a flow of `/login`; the answer
     /// is the login response.
+    ///
+    /// `as_of` is the version of the factors that were read before a password
+    /// was checked which is all the proof there is. Where the homeserver can
+    /// tell that the password or the factors have changed since, it refuses.
     async fn log_in(
         &self,
         proof: Authenticated,
         device: Device,
+        as_of: Option<Version>,
         context: &Context,
     ) -> Result<Response, Error>;
 

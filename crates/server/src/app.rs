@@ -20,7 +20,7 @@ struct Parts {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: Settings,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
     readiness: Mutex<Option<(Timestamp, bool)>>,
 }
 
@@ -39,7 +39,7 @@ impl App {
         // As many recovery codes are hashed at once as there are processors:
         // more would only take memory.
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let hashing = Semaphore::new(processors);
+        let hashing = Arc::new(Semaphore::new(processors));
         let readiness = Mutex::new(None);
         Self(Arc::new(Parts { homeserver, store, clock, entropy, settings, hashing, readiness }))
     }
@@ -92,7 +92,14 @@ impl App {
         &self,
         hash: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let _permit = self.0.hashing.acquire().await.expect("invariant: never closed");
-        tokio::task::spawn_blocking(hash).await.expect("invariant: hashing does not panic")
+        let turn = Arc::clone(&self.0.hashing).acquire_owned().await;
+        let turn = turn.expect("invariant: the semaphore is never closed");
+        let work = move || {
+            // Held by the work, not by who waits for it: a client that hangs
+            // up does not free the memory.
+            let _turn = turn;
+            hash()
+        };
+        tokio::task::spawn_blocking(work).await.expect("invariant: hashing does not panic")
     }
 }

@@ -1,13 +1,10 @@
 //! A request that Myelin answers itself, read and checked.
 
 use axum::extract::Request;
-use http::{HeaderMap, Method, StatusCode, Uri};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use myelin_homeserver::{
-    Context, Identity, Refusal, Resolved, access_token, strict_json::parse_object,
-};
+use http::{HeaderMap, Method, Uri};
+use myelin_homeserver::{Context, Identity, Resolved, access_token, strict_json::parse_object};
 use myelin_uia::Binding;
-use ruma::{UserId, api::error::ErrorKind};
+use ruma::UserId;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -39,13 +36,7 @@ impl Call {
         request: Request,
     ) -> Result<Self, Error> {
         let (parts, body) = request.into_parts();
-        let settings = app.settings();
-        let body = Limited::new(body, settings.body_limit).collect();
-        let bytes = tokio::time::timeout(settings.body_timeout, body)
-            .await
-            .map_err(|_| slow())?
-            .map_err(|error| unreadable(&*error))?
-            .to_bytes();
+        let bytes = app.settings().body.read(body).await?;
         // Nobody is obliged to send a body with these.
         let optional = matches!(parts.method, Method::GET | Method::DELETE);
         let body = if optional && bytes.is_empty() { Map::new() } else { parse_object(&bytes)? };
@@ -79,17 +70,4 @@ impl Call {
             endpoint: self.route.endpoint,
         }
     }
-}
-
-fn slow() -> Refusal {
-    let message = "The request took too long to arrive.";
-    Refusal::new(StatusCode::REQUEST_TIMEOUT, &ErrorKind::Unknown, message)
-}
-
-fn unreadable(error: &(dyn std::error::Error + 'static)) -> Refusal {
-    if error.is::<LengthLimitError>() {
-        let message = "The request is too large.";
-        return Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, &ErrorKind::TooLarge, message);
-    }
-    Refusal::bad_request(&ErrorKind::Unknown, "The request ended before it was complete.")
 }

@@ -12,6 +12,7 @@ mod app;
 mod call;
 mod capabilities;
 mod error;
+mod first_bytes;
 mod health;
 mod login;
 mod observe;
@@ -27,5 +28,5 @@ mod uia;
 
 pub use app::App;
 pub use router::router;
-pub use serve::serve;
+pub use serve::{serve, sweep};
 pub use settings::Settings;

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use myelin_homeserver::{Device, PasswordCheck, Refusal};
-use myelin_storage::{Action, Factors, Outcome, Spend, TokenDigest};
+use myelin_storage::{Action, Factors, Outcome, Spend, TokenDigest, Version};
 use myelin_uia::{Authenticated, Binding, Flows, Progress, Session, Stage};
 use ruma::{
     OwnedUserId, ServerName, UserId,
@@ -102,7 +102,7 @@ impl Login<'_> {
             return self.password(evidence, Some(session), None).await;
         }
         match self.gate.attempt((session, factors), &evidence).await? {
-            Progress::Done(proof) => self.mint(proof).await,
+            Progress::Done(proof) => self.mint(proof, None).await,
             Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
     }
@@ -122,16 +122,12 @@ impl Login<'_> {
         error: Option<&str>,
     ) -> Result<Response, Error> {
         let (user, factors) = self.verified(evidence).await?;
-        let mut session = self.session_of(user);
         if let Some(anonymous) = anonymous {
-            session.id = anonymous.id.clone();
             self.close(anonymous).await?;
         }
+        let session = self.session_of(user);
         match self.pass(session, Stage::Password, &self.gate.flows(Some(&factors)))? {
-            Progress::Done(proof) => {
-                self.check_unchanged(&factors).await?;
-                self.mint(proof).await
-            }
+            Progress::Done(proof) => self.mint(proof, Some(factors.version)).await,
             Progress::More(session) => self.ask_second(session, &factors, error).await,
         }
     }
@@ -202,7 +198,7 @@ impl Login<'_> {
         };
         let flows = Flows::new([[Stage::Token]]);
         match self.pass(self.session_of(user), Stage::Token, &flows)? {
-            Progress::Done(proof) => self.mint(proof).await,
+            Progress::Done(proof) => self.mint(proof, None).await,
             Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
     }
@@ -234,12 +230,19 @@ impl Login<'_> {
         Ok(admitted.complete())
     }
 
-    async fn mint(&self, proof: Authenticated) -> Result<Response, Error> {
+    /// `as_of` where the password is all the proof there is: it must not have
+    /// changed since it was checked.
+    async fn mint(&self, proof: Authenticated, as_of: Option<Version>) -> Result<Response, Error> {
         let device = match proof.memo() {
             Some(memo) => AskedDevice::from_memo(memo),
             None => self.asked.clone(),
         };
-        Ok(self.gate.app.homeserver().log_in(proof, device.into(), self.gate.context).await?)
+        Ok(self
+            .gate
+            .app
+            .homeserver()
+            .log_in(proof, device.into(), as_of, self.gate.context)
+            .await?)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let endpoint = match paths::find(request.method(), request.uri().path()) {
         Way::Route(route, _) => route.endpoint,
         Way::Forward => "forwarded",
-        Way::Refuse => "refused",
+        Way::Refuse | Way::WrongMethod => "refused",
     };
     let span =
         tracing::info_span!("request", id = %request_id, method = %request.method(), endpoint);

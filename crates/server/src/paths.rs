@@ -7,7 +7,7 @@
 
 use http::Method;
 
-use crate::routes::{PREFIXES, ROUTES, Route};
+use crate::routes::{PASSED, PREFIXES, ROUTES, Route};
 
 /// Where a request goes.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) enum Way {
     Route(&'static Route, Vec<String>),
     /// To the homeserver.
     Forward,
+    /// Nowhere: a path of ours, and a method that it does not have.
+    WrongMethod,
     /// Nowhere: another form of a path of ours.
     Refuse,
 }
@@ -25,6 +27,7 @@ pub(crate) fn find(method: &Method, raw_path: &str) -> Way {
     let Some(matches) = matching(raw_path) else {
         return if is_disguised(raw_path) { Way::Refuse } else { Way::Forward };
     };
+    let endpoints: Vec<_> = matches.iter().map(|(route, _)| route.endpoint).collect();
     for (route, parameters) in matches {
         if route.method == *method {
             let decoded: Option<Vec<_>> = parameters.into_iter().map(decode_once).collect();
@@ -32,14 +35,17 @@ pub(crate) fn find(method: &Method, raw_path: &str) -> Way {
             return decoded.map_or(Way::Refuse, |parameters| Way::Route(route, parameters));
         }
     }
-    Way::Forward
+    // A homeserver may read more into a path of ours than we do, so only what
+    // is known to be harmless is passed on.
+    let passes = |endpoint| PASSED.iter().any(|(passed, at)| passed == method && *at == endpoint);
+    if endpoints.into_iter().any(passes) { Way::Forward } else { Way::WrongMethod }
 }
 
 /// The routes of any method whose path this is, literally.
 fn matching(raw_path: &str) -> Option<Vec<(&'static Route, Vec<&str>)>> {
     let endpoint = PREFIXES.iter().find_map(|prefix| {
         let rest = raw_path.strip_prefix(prefix)?;
-        // `v1/` is also the end of `api/v1/`; the longer prefix has its line.
+        // A prefix alone is no endpoint.
         (!rest.is_empty()).then_some(rest)
     })?;
     let matches: Vec<_> = ROUTES
@@ -169,6 +175,20 @@ mod tests {
     }
 
     #[test]
+    fn another_method_of_a_path_of_ours_goes_nowhere() {
+        for (method, path) in [
+            (Method::PUT, "login"),
+            (Method::GET, "register"),
+            (Method::POST, "devices/ABC"),
+            (Method::HEAD, "account/password"),
+            (Method::PATCH, "account/two-factor"),
+        ] {
+            let path = format!("/_matrix/client/v3/{path}");
+            assert!(matches!(find(&method, &path), Way::WrongMethod), "{method} {path}");
+        }
+    }
+
+    #[test]
     fn everything_else_goes_to_the_homeserver() {
         for path in [
             "/",
@@ -178,7 +198,10 @@ mod tests {
         ] {
             assert!(matches!(find(&Method::GET, path), Way::Forward), "{path}");
         }
-        assert!(matches!(find(&Method::GET, "/_matrix/client/v3/devices/ABC"), Way::Forward));
+        for (method, endpoint) in &PASSED {
+            let path = format!("/_matrix/client/v3/{}", endpoint.replace("{deviceId}", "ABC"));
+            assert!(matches!(find(method, &path), Way::Forward), "{method} {path}");
+        }
         assert!(!is_route(&Method::POST, "/_matrix/client/v3/devices/.."));
     }
 }

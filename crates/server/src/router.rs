@@ -7,8 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use myelin_homeserver::{Context, Refusal};
+use ruma::api::error::ErrorKind;
 use tower_http::cors::{Any, CorsLayer};
 
 use crate::{
@@ -41,6 +42,11 @@ async fn dispatch(
     match paths::find(request.method(), request.uri().path()) {
         Way::Forward => app.homeserver().forward(request, &context).await,
         Way::Refuse => Refusal::unrecognized().into_response(),
+        Way::WrongMethod => {
+            let message = "This path has no such method.";
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            Refusal::new(status, &ErrorKind::Unrecognized, message).into_response()
+        }
         Way::Route(route, _) if route.action == Action::Capabilities => {
             capabilities::capabilities(&app, &context, request).await
         }

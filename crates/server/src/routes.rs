@@ -107,3 +107,11 @@ pub static ROUTES: [Route; 20] = [
     route(Method::POST, "account/two-factor/recovery", Action::Regenerate),
     route(Method::GET, "capabilities", Action::Capabilities),
 ];
+
+/// Other methods of paths in the table that a homeserver answers, and that
+/// open nothing.
+pub static PASSED: [(Method, &str); 3] = [
+    (Method::GET, "devices/{deviceId}"),
+    (Method::PUT, "devices/{deviceId}"),
+    (Method::GET, "account/3pid"),
+];

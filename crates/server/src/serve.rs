@@ -11,12 +11,14 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
-use crate::{App, router::router};
+use crate::{App, first_bytes::FirstBytes, router::router};
 
 /// How long a client may take to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 /// The most that the head of a request may take, in bytes.
 const HEADER_LIMIT: usize = 32 * 1024;
+/// Requests at a time on one connection.
+const HTTP2_STREAMS: u32 = 64;
 /// How long requests may go on after the end was asked for.
 const GRACE: Duration = Duration::from_secs(30);
 /// How often expired sessions are swept.
@@ -34,7 +36,6 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let sweeper = tokio::spawn(sweep(app.clone()));
     let router = router(app);
     let builder = builder();
     let graceful = GracefulShutdown::new();
@@ -58,7 +59,8 @@ pub async fn serve(
             async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
         });
         prepare(&stream);
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let stream = TokioIo::new(FirstBytes::within(HEADER_TIMEOUT, stream));
+        let connection = builder.serve_connection_with_upgrades(stream, service);
         let connection = graceful.watch(connection.into_owned());
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -67,7 +69,6 @@ pub async fn serve(
         });
     }
     drop(listener);
-    sweeper.abort();
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way at the end");
     }
@@ -85,6 +86,7 @@ fn builder() -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEADER_LIMIT).unwrap_or(u32::MAX))
+        .max_concurrent_streams(HTTP2_STREAMS)
         .keep_alive_interval(Some(Duration::from_secs(30)));
     builder
 }
@@ -96,8 +98,9 @@ fn prepare(stream: &TcpStream) {
     }
 }
 
-/// Deletes what has expired, now and then.
-async fn sweep(app: App) {
+/// Deletes what has expired, now and then, for ever. To be run once beside
+/// however many [`serve`] there are.
+pub async fn sweep(app: App) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
         every.tick().await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
+use myelin_homeserver::BodyLimits;
 use myelin_two_factor::TotpParameters;
 
 /// The settings.
@@ -18,10 +19,8 @@ pub struct Settings {
     pub login_token_lifetime: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// The largest body of a request that Myelin answers itself, in bytes.
-    pub body_limit: usize,
-    /// How long such a body may take to arrive.
-    pub body_timeout: Duration,
+    /// What is waited for of a request that Myelin answers itself.
+    pub body: BodyLimits,
 }
 
 impl Settings {
@@ -33,8 +32,7 @@ impl Settings {
             session_lifetime: myelin_uia::DEFAULT_LIFETIME,
             login_token_lifetime: Duration::from_mins(2),
             trusted_proxies: Vec::new(),
-            body_limit: 128 * 1024,
-            body_timeout: Duration::from_secs(30),
+            body: BodyLimits::default(),
         }
     }
 }

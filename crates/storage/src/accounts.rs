@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use myelin_ambient::Timestamp;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
-use crate::{Error, Event};
+use crate::{Error, Event, Outcome, Version};
 
 /// SHA-256 of a token: what is kept of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,9 +132,10 @@ pub enum LogoutDevices {
 /// Whether tokens were renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refreshed {
-    /// They are committed; the old access token and refresh token have ended.
+    /// They are committed. The old access token has ended; the refresh token
+    /// that was used ends with the first use of one of the new ones.
     Refreshed,
-    /// The refresh token is unknown or has been used.
+    /// The refresh token is unknown, or what was issued for it has been used.
     Unknown,
 }
 
@@ -143,10 +144,12 @@ pub enum Refreshed {
 /// # Errors
 ///
 /// Every verb fails with [`Error::Unavailable`] when the database does; then
-/// nothing was written.
+/// nothing was acknowledged, and where the connection broke during the commit,
+/// it may have been written all the same.
 #[async_trait]
 pub trait Accounts: Debug + Send + Sync {
-    /// Registers, with the first login if there is one.
+    /// Registers, with the first login if there is one. The user's factors have
+    /// a version from here on, so that a new password makes old decisions stale.
     async fn create(
         &self,
         account: &NewAccount,
@@ -166,8 +169,8 @@ pub trait Accounts: Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<Account>, Error>;
 
-    /// Sets the password's hash, logs devices out, ends the user's UIA
-    /// sessions.
+    /// Sets the password's hash, logs devices out, ends the user's UIA sessions
+    /// and login tokens, and raises the version of the user's factors.
     async fn set_password(
         &self,
         user: &UserId,
@@ -182,18 +185,26 @@ pub trait Accounts: Debug + Send + Sync {
 
     /// Logs in on a device; `false` if the account is gone or closed. A user
     /// has at most a thousand devices; the one seen longest ago makes room.
+    ///
+    /// `version` is that of the factors that were read before the password was
+    /// checked; [`Outcome::Stale`] where the factors or the password have
+    /// changed since.
     async fn log_in(
         &self,
         user: &UserId,
         login: &DeviceLogin,
+        version: Option<Version>,
         now: Timestamp,
         event: Event,
-    ) -> Result<bool, Error>;
+    ) -> Result<Outcome<bool>, Error>;
 
-    /// Whom an access token names, expired or not.
+    /// Whom an access token names, expired or not. This is a use of it: where
+    /// the refresh token that it was issued for still works, that one ends.
     async fn lookup_token(&self, token: &TokenDigest) -> Result<Option<TokenOwner>, Error>;
 
-    /// Spends a refresh token for new ones.
+    /// Issues new tokens for a refresh token (client-server API, "Refreshing
+    /// access tokens"). It works again, in case the answer was lost, until one
+    /// of the new tokens is used; each time, what was issued for it before ends.
     async fn refresh(
         &self,
         refresh: &TokenDigest,

@@ -45,4 +45,4 @@ pub use factors::{
 };
 pub use keyring::{FileKeySource, FixedKeySource, Key, KeySource, Keyring, KeyringError};
 pub use open::{Database, OpenOptions, Quota, Schema, open};
-pub use store::{Outcome, Store};
+pub use store::{LOGIN_TOKENS, Outcome, Store};

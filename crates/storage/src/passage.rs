@@ -37,6 +37,34 @@ pub(crate) enum Spent {
     Recovery { index: u32 },
 }
 
+/// What passing a stage depends on.
+pub(crate) enum Cost {
+    /// Nothing is used up; the user's version, where there is a user, must be
+    /// the one that was read.
+    Nothing(Option<(OwnedUserId, Version)>),
+    /// A code is used up, and the version raised.
+    Code(Claim, Spent),
+}
+
+impl Cost {
+    fn new(factors: Option<&Factors>, spend: Spend) -> Result<Self, Error> {
+        let read = || factors.ok_or(Error::Decision { what: "the user's factors are missing" });
+        Ok(match spend {
+            Spend::Nothing => {
+                Self::Nothing(factors.map(|factors| (factors.user.clone(), factors.version)))
+            }
+            Spend::Totp { authenticator, step, throttle } => Self::Code(
+                Claim { totp: throttle, ..Claim::of(read()?) },
+                Spent::Totp { authenticator, step },
+            ),
+            Spend::Recovery { index, throttle } => Self::Code(
+                Claim { recovery: throttle, ..Claim::of(read()?) },
+                Spent::Recovery { index },
+            ),
+        })
+    }
+}
+
 /// A session's step from one stage to the next.
 pub(crate) struct Passage {
     /// The digest of the session's name.
@@ -51,15 +79,15 @@ pub(crate) struct Passage {
     pub(crate) finishes: bool,
     /// In milliseconds.
     pub(crate) now: i64,
-    /// What it costs.
-    pub(crate) cost: Option<(Claim, Spent)>,
+    /// What it depends on.
+    pub(crate) cost: Cost,
 }
 
 impl Passage {
     /// # Errors
     ///
-    /// [`Error::Decision`] where something is spent, and the factors are
-    /// missing or are not those of the session's user.
+    /// [`Error::Decision`] where the factors are not those of the session's
+    /// user, or something is spent and they are missing.
     pub(crate) fn new(
         admitted: &Admitted,
         factors: Option<&Factors>,
@@ -67,8 +95,7 @@ impl Passage {
         now: Timestamp,
     ) -> Result<Self, Error> {
         let session = admitted.session();
-        let cost = cost(factors, spend)?;
-        if cost.as_ref().is_some_and(|(claim, _)| session.user.as_ref() != Some(&claim.user)) {
+        if factors.is_some_and(|factors| session.user.as_ref() != Some(&factors.user)) {
             return Err(Error::Decision { what: "the session is another user's" });
         }
         let after = [session.completed.as_slice(), &[admitted.stage()]].concat();
@@ -79,23 +106,7 @@ impl Passage {
             after: join_stages(&after),
             finishes: admitted.finishes(),
             now: millis(now),
-            cost,
+            cost: Cost::new(factors, spend)?,
         })
     }
-}
-
-fn cost(factors: Option<&Factors>, spend: Spend) -> Result<Option<(Claim, Spent)>, Error> {
-    let claim = || {
-        let factors = factors.ok_or(Error::Decision { what: "the user's factors are missing" })?;
-        Ok::<_, Error>(Claim::of(factors))
-    };
-    Ok(match spend {
-        Spend::Nothing => None,
-        Spend::Totp { authenticator, step, throttle } => {
-            Some((Claim { totp: throttle, ..claim()? }, Spent::Totp { authenticator, step }))
-        }
-        Spend::Recovery { index, throttle } => {
-            Some((Claim { recovery: throttle, ..claim()? }, Spent::Recovery { index }))
-        }
-    })
 }

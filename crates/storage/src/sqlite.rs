@@ -38,6 +38,7 @@ mod log_in;
 mod pass_stage;
 #[path = "sql/mod.rs"]
 mod sql;
+mod version;
 mod writer;
 
 use backend::Backend;

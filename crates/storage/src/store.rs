@@ -13,6 +13,9 @@ use crate::{
     TokenDigest,
 };
 
+/// Login tokens that a user may have at a time.
+pub const LOGIN_TOKENS: u32 = 32;
+
 /// What a verb that builds on an earlier read led to.
 #[derive(Debug)]
 pub enum Outcome<T> {
@@ -28,7 +31,8 @@ pub enum Outcome<T> {
 /// # Errors
 ///
 /// Every verb fails with [`Error::Unavailable`] when the database does; then
-/// nothing was written. Those that read secrets fail with [`Error::Key`].
+/// nothing was acknowledged, and where the connection broke during the commit,
+/// it may have been written all the same. Those that read secrets fail with [`Error::Key`].
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
     /// Keeps a new session, with the stages it may have passed already.
@@ -59,8 +63,8 @@ pub trait Store: Debug + Send + Sync {
 
     /// Commits that a stage was passed: spends what it uses up, advances the
     /// session (or ends it, where the stage finishes the flow), and writes
-    /// `event`. `factors` are those that the decision was made on; they are
-    /// compared where something is spent.
+    /// `event`. `factors` are those that the decision was made on: their version
+    /// is compared wherever they are given, and raised where something is spent.
     ///
     /// [`Outcome::Stale`] where the factors have changed, or the session has
     /// moved on, expired, or gone.
@@ -95,7 +99,8 @@ pub trait Store: Debug + Send + Sync {
     /// sessions; `false` if there was nothing.
     async fn reset(&self, user: &UserId, event: Event) -> Result<bool, Error>;
 
-    /// Keeps a login token (`m.login.token`).
+    /// Keeps a login token (`m.login.token`). A user has at most
+    /// [`LOGIN_TOKENS`]; the one that runs out first makes room.
     async fn create_login_token(
         &self,
         token: &TokenDigest,
@@ -111,7 +116,8 @@ pub trait Store: Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Option<OwnedUserId>, Error>;
 
-    /// Ends all sessions of the user.
+    /// Ends all sessions and login tokens of the user, and makes every decision
+    /// stale that is being made about the user.
     async fn end_sessions(&self, user: &UserId) -> Result<(), Error>;
 
     /// Appends to the audit log.

@@ -27,9 +27,6 @@ pub const DEFAULT_NAME: &str = "Authenticator";
 /// Recovery codes in a set.
 pub const RECOVERY_CODES: usize = 10;
 
-/// With this many recovery codes left, or fewer, the user is warned.
-pub const RECOVERY_WARNING: usize = 3;
-
 /// Failures in a row that cost nothing. The next one starts a wait.
 pub const FREE_FAILURES: u32 = 4;
 

@@ -4,6 +4,8 @@ use ruma::UserId;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::SessionId;
+
 /// The operation that a session was opened for, as one digest.
 ///
 /// It covers the user, the HTTP method, the endpoint without its version
@@ -43,13 +45,28 @@ impl Binding {
         Self(hash.finalize().into())
     }
 
+    /// The binding as the session of this name keeps it.
+    pub(crate) fn keyed(&self, session: &SessionId) -> Bound {
+        let hash = Sha256::new().chain_update(session.as_str()).chain_update(self.0);
+        Bound(hash.finalize().into())
+    }
+}
+
+/// A [`Binding`] as a session keeps it: hashed with the session's name.
+///
+/// The body of a request may hold a password. A store keeps only a digest of
+/// the name, so a copy of the store gives nothing to guess the body with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound([u8; 32]);
+
+impl Bound {
     /// From the bytes of [`Self::as_bytes`].
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The digest.
+    /// What a store keeps.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -66,7 +66,7 @@ mod flow;
 mod session;
 mod stage;
 
-pub use binding::Binding;
+pub use binding::{Binding, Bound};
 pub use challenge::with_error;
 pub use flow::{Flow, Flows};
 pub use session::{

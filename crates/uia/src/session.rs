@@ -17,7 +17,7 @@ use myelin_ambient::{Entropy, Timestamp};
 use ruma::{OwnedUserId, UserId};
 use sha2::{Digest, Sha256};
 
-use crate::{Binding, Flows, Stage};
+use crate::{Binding, Bound, Flows, Stage};
 
 /// How long a session lives unless configured otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_mins(10);
@@ -71,7 +71,7 @@ pub struct Session {
     /// Whose operation it is; `None` while nobody is known (registration).
     pub user: Option<OwnedUserId>,
     /// The operation it is bound to.
-    pub binding: Binding,
+    pub binding: Bound,
     /// The stages that were passed, in order.
     pub completed: Vec<Stage>,
     /// From this moment on the session is void.
@@ -121,8 +121,9 @@ pub enum Progress {
 /// takes it as an argument cannot be reached without it, nor run twice on it.
 #[derive(Debug)]
 pub struct Authenticated {
+    session: SessionId,
     user: Option<OwnedUserId>,
-    binding: Binding,
+    binding: Bound,
     completed: Vec<Stage>,
     memo: Option<String>,
 }
@@ -138,6 +139,7 @@ impl Session {
         lifetime: Duration,
     ) -> Self {
         let id = SessionId::generate(entropy);
+        let binding = binding.keyed(&id);
         Self { id, user, binding, completed: Vec::new(), expires: now + lifetime, memo: None }
     }
 
@@ -152,7 +154,7 @@ impl Session {
         }
         // The user is part of the binding: a session opened with one user's
         // token is another request's session for everybody else.
-        if *binding != self.binding {
+        if binding.keyed(&self.id) != self.binding {
             return Err(Refusal::OtherRequest);
         }
         Ok(())
@@ -211,8 +213,8 @@ impl Admitted {
         if !finishes {
             return Progress::More(session);
         }
-        let Session { id: _, user, binding, completed, expires: _, memo } = session;
-        Progress::Done(Authenticated { user, binding, completed, memo })
+        let Session { id: session, user, binding, completed, expires: _, memo } = session;
+        Progress::Done(Authenticated { session, user, binding, completed, memo })
     }
 }
 
@@ -226,7 +228,7 @@ impl Authenticated {
     /// Whether the proof is for this operation and no other.
     #[must_use]
     pub fn is_for(&self, binding: &Binding) -> bool {
-        self.binding == *binding
+        binding.keyed(&self.session) == self.binding
     }
 
     /// The stages that were passed, in order.

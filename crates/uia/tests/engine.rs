@@ -153,6 +153,17 @@ fn a_session_id_has_192_bits_and_is_url_safe() {
 }
 
 #[test]
+fn two_sessions_of_one_request_keep_different_digests() {
+    let entropy = SeededEntropy::new(7);
+    let open = || Session::open(&entropy, None, binding(alice()), NOW, DEFAULT_LIFETIME);
+    let (one, other) = (open(), open());
+    assert_ne!(one.binding, other.binding);
+    assert!(
+        one.check(&binding(alice()), NOW).is_ok() && other.check(&binding(alice()), NOW).is_ok()
+    );
+}
+
+#[test]
 fn what_cannot_be_a_session_id_is_none() {
     for text in ["", "short", &"A".repeat(31), &"A".repeat(33), &"=".repeat(32), &"é".repeat(16)] {
         assert_eq!(SessionId::parse(text), None, "{text}");

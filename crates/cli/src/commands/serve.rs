@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use anyhow::Context;
 use myelin_ambient::{SystemClock, SystemEntropy};
 use myelin_homeserver::embedded::{Embedded, EmbeddedOptions, RegistrationPolicy};
-use myelin_server::{App, serve};
+use myelin_server::{App, serve, sweep};
 use myelin_storage::Database;
 use tokio::{
     net::TcpListener,
@@ -32,6 +32,7 @@ pub(super) async fn run(sources: &Sources) -> Result<(), Failure> {
         // A database that does not answer must not keep it from stopping.
         () = signals.next() => return Ok(()),
     };
+    let sweeper = tokio::spawn(sweep(app.clone()));
     let (stop, _) = watch::channel(false);
     let mut servers = JoinSet::new();
     for listener in listeners {
@@ -40,6 +41,7 @@ pub(super) async fn run(sources: &Sources) -> Result<(), Failure> {
     signals.next().await;
     tracing::info!("stopping: requests that are under way may finish");
     stop.send_replace(true);
+    sweeper.abort();
     tokio::select! {
         ended = servers.join_all() => {
             ended.into_iter().collect::<io::Result<()>>().context("a listener failed")?;
@@ -67,6 +69,7 @@ fn app(config: &Config, database: Database) -> App {
     let options = EmbeddedOptions {
         registration: config.registration.clone(),
         access_token_lifetime,
+        body: config.settings.body,
         ..EmbeddedOptions::new(
             config.server_name.clone(),
             database.accounts,

@@ -224,7 +224,7 @@ pub(super) const KEYS: &[Key] = &[
         Number,
         Is("128"),
         "Open sessions of one user from all addresses, at least sessions.per_address.\n\
-         Beyond it none is opened.",
+         Beyond it one goes from the address that has the most.",
     ),
     key(
         "limits.body",

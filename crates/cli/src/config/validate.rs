@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ipnet::IpNet;
-use myelin_homeserver::embedded::DEFAULT_ACCESS_TOKEN_LIFETIME;
+use myelin_homeserver::{BodyLimits, embedded::DEFAULT_ACCESS_TOKEN_LIFETIME};
 use myelin_server::Settings;
 use myelin_storage::Quota;
 use myelin_two_factor::{Digits, Period, TotpParameters, Window};
@@ -134,20 +134,19 @@ fn settings(
     let body_timeout = time(
         "limits.body_timeout",
         limits.body_timeout.as_deref(),
-        default.body_timeout,
+        default.body.time,
         (SECOND, Duration::from_mins(10)),
     )?;
     let body_limit = match limits.body {
         Some(bytes) => usize::try_from(within("limits.body", bytes, 4096, 16 << 20)?)?,
-        None => default.body_limit,
+        None => default.body.size,
     };
     Ok(Settings {
         totp: parameters(totp)?,
         trusted_proxies: trusted(proxy.trusted.as_deref().unwrap_or_default())?,
         session_lifetime,
         login_token_lifetime,
-        body_limit,
-        body_timeout,
+        body: BodyLimits { size: body_limit, time: body_timeout },
         ..default
     })
 }

@@ -100,6 +100,11 @@ impl Life {
         let answer = server.post("refresh", None, &refresh);
         self.expect(200, &answer);
         self.secrets.extend([answer.text("access_token"), answer.text("refresh_token")]);
+        // The use of a new token ends the old one.
+        let next = json!({"refresh_token": answer.text("refresh_token")});
+        let answer = server.post("refresh", None, &next);
+        self.expect(200, &answer);
+        self.secrets.extend([answer.text("access_token"), answer.text("refresh_token")]);
         self.expect(401, &server.post("refresh", None, &refresh));
 
         let session = self.account.begin_login(server);

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use myelin_storage::{Action, DeviceLogin};
+use myelin_storage::{Action, DeviceLogin, Outcome, Version};
 use myelin_uia::Authenticated;
 use ruma::api::{client::session::login, error::ErrorKind};
 
@@ -38,6 +38,7 @@ impl State {
         &self,
         proof: &Authenticated,
         device: &Device,
+        as_of: Option<Version>,
         context: &Context,
     ) -> Result<Response, Failure> {
         let user = proof
@@ -45,10 +46,18 @@ impl State {
             .ok_or_else(|| Error::Unexpected("a login without a proven user".to_owned()))?;
         let (login, minted) = self.device_login(device)?;
         let event = self.event(user, Action::LoggedIn, context, Some(login.device_id.to_string()));
-        if !self.accounts.log_in(user, &login, self.clock.now(), event).await? {
-            let text = "This account has been deactivated.";
-            let refusal = Refusal::new(StatusCode::FORBIDDEN, &ErrorKind::UserDeactivated, text);
-            return Err(refusal.into());
+        match self.accounts.log_in(user, &login, as_of, self.clock.now(), event).await? {
+            Outcome::Committed(true) => {}
+            Outcome::Committed(false) => {
+                let text = "This account has been deactivated.";
+                let refusal =
+                    Refusal::new(StatusCode::FORBIDDEN, &ErrorKind::UserDeactivated, text);
+                return Err(refusal.into());
+            }
+            Outcome::Stale => {
+                let text = "The account was changed meanwhile. Log in again.";
+                return Err(Refusal::forbidden(text).into());
+            }
         }
         let mut response =
             login::v3::Response::new(user.to_owned(), minted.access(), login.device_id);

@@ -31,6 +31,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
+use myelin_storage::Version;
 use myelin_uia::{Authenticated, Flows, Stage};
 use ruma::{ServerName, api::client::uiaa::UserIdentifier};
 use tower::ServiceExt;
@@ -87,9 +88,10 @@ impl Homeserver for Embedded {
         &self,
         proof: Authenticated,
         device: Device,
+        as_of: Option<Version>,
         context: &Context,
     ) -> Result<Response, Error> {
-        respond(self.state.log_in(&proof, &device, context).await)
+        respond(self.state.log_in(&proof, &device, as_of, context).await)
     }
 
     async fn resolve(&self, token: &AccessToken, _context: &Context) -> Result<Resolved, Error> {

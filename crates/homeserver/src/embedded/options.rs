@@ -14,6 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use super::PasswordParameters;
+use crate::BodyLimits;
 
 /// How long an access token lives for a client that can refresh it.
 ///
@@ -39,6 +40,8 @@ pub struct EmbeddedOptions {
     pub access_token_lifetime: Duration,
     /// How new passwords are hashed.
     pub password_hash: PasswordParameters,
+    /// What is waited for of a request.
+    pub body: BodyLimits,
 }
 
 impl EmbeddedOptions {
@@ -57,6 +60,7 @@ impl EmbeddedOptions {
             registration: RegistrationPolicy::Closed,
             access_token_lifetime: DEFAULT_ACCESS_TOKEN_LIFETIME,
             password_hash: PasswordParameters::default(),
+            body: BodyLimits::default(),
         }
     }
 }

@@ -40,12 +40,17 @@ impl PasswordParameters {
     }
 }
 
+/// Passwords that may wait for each core: some seconds' worth.
+const QUEUE: usize = 128;
+
 /// Hashes passwords, no more at a time than there are cores.
 #[derive(Debug)]
 pub(super) struct Passwords {
     argon2: Argon2<'static>,
     entropy: Arc<dyn Entropy>,
     turns: Arc<Semaphore>,
+    /// How many may wait for their turn.
+    queue: Semaphore,
     /// The hash of a password that nobody has.
     dummy: Arc<OnceLock<String>>,
 }
@@ -54,7 +59,13 @@ impl Passwords {
     pub(super) fn new(parameters: PasswordParameters, entropy: Arc<dyn Entropy>) -> Self {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters.0);
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { argon2, entropy, turns: Arc::new(Semaphore::new(cores)), dummy: Arc::default() }
+        Self {
+            argon2,
+            entropy,
+            turns: Arc::new(Semaphore::new(cores)),
+            queue: Semaphore::new(cores * QUEUE),
+            dummy: Arc::default(),
+        }
     }
 
     /// Refuses a password that cannot be set.
@@ -115,6 +126,9 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
+        let Ok(_place) = self.queue.try_acquire() else {
+            return Err(Error::Unexpected("too many passwords wait to be hashed".to_owned()));
+        };
         let turn = Arc::clone(&self.turns).acquire_owned().await;
         let turn = turn.expect("invariant: the semaphore is never closed");
         let done = spawn_blocking(move || {

@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body,
-    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
-};
-use http::{Method, StatusCode, Uri, request::Parts};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use http::{Method, Uri, request::Parts};
 use ruma::{
     OwnedDeviceId, OwnedUserId,
     api::{
@@ -19,9 +16,6 @@ use zeroize::Zeroizing;
 
 use super::{failure::Failure, state::State};
 use crate::{Error, OperationRequest, Refusal, access_token, strict_json};
-
-/// The largest body that is read, in bytes.
-const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Reads the request for an operation as one of ruma's.
 pub(super) fn parse<R: IncomingRequest>(request: &OperationRequest) -> Result<R, Refusal> {
@@ -79,18 +73,13 @@ impl<R: IncomingRequest + Send> FromRequest<Arc<State>> for Matrix<R> {
         let path = path.map_err(|_| Refusal::not_found("The path is not valid UTF-8."))?;
         let path: Vec<_> = path.iter().map(|(_, value)| value).collect();
         // A GET has no body, whatever was sent.
-        let body = if R::METHOD == Method::GET { Map::new() } else { object(body).await? };
+        let body = if R::METHOD == Method::GET {
+            Map::new()
+        } else {
+            strict_json::parse_object(&state.body.read(body).await?)?
+        };
         Ok(Self(read(parts.uri.query(), &body, &path)?))
     }
-}
-
-async fn object(body: body::Body) -> Result<Map<String, Value>, Failure> {
-    let bytes = body::to_bytes(body, BODY_LIMIT).await.map_err(|_| {
-        // Whoever goes away in the middle of a body does not read this.
-        let text = "The body can be up to 1 MiB long.";
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, &ErrorKind::TooLarge, text)
-    })?;
-    Ok(strict_json::parse_object(&bytes)?)
 }
 
 /// Extracts whose access token the request carries.

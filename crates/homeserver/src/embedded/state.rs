@@ -7,7 +7,7 @@ use myelin_storage::{Accounts, Action, Event};
 use ruma::{OwnedServerName, OwnedUserId, UserId};
 
 use super::{EmbeddedOptions, RegistrationPolicy, passwords::Passwords};
-use crate::{Context, Error};
+use crate::{BodyLimits, Context, Error};
 
 /// The shared state. Each part of the homeserver adds its verbs to it.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(super) struct State {
     pub(super) registration: RegistrationPolicy,
     pub(super) access_token_lifetime: Duration,
     pub(super) passwords: Passwords,
+    pub(super) body: BodyLimits,
 }
 
 impl State {
@@ -31,6 +32,7 @@ impl State {
             registration,
             access_token_lifetime,
             password_hash,
+            body,
         } = options;
         let passwords = Passwords::new(password_hash, Arc::clone(&entropy));
         Self {
@@ -41,6 +43,7 @@ impl State {
             registration,
             access_token_lifetime,
             passwords,
+            body,
         }
     }
 

@@ -152,7 +152,8 @@ impl Home {
     }
 
     pub(crate) async fn log_in(&self, user: &UserId, device: Device) -> Reply {
-        let response = self.embedded.log_in(proof(Some(user)), device, &context()).await.unwrap();
+        let response =
+            self.embedded.log_in(proof(Some(user)), device, None, &context()).await.unwrap();
         Reply::of(response).await
     }
 

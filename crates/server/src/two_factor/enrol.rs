@@ -12,11 +12,10 @@ use myelin_two_factor::{
     limits::{MAX_ACTIVE_AUTHENTICATORS, MAX_CONFIRM_FAILURES, PENDING_LIFETIME},
     totp,
 };
-use myelin_uia::Stage;
 use ruma::{UserId, api::error::ErrorKind};
 use serde_json::json;
 
-use super::{change, name, named, new_codes, shown};
+use super::{Grounds, change, name, named, new_codes, shown};
 use crate::{
     App,
     call::Call,
@@ -32,19 +31,11 @@ pub(crate) async fn begin(app: &App, mut call: Call) -> Result<Response, Error> 
     let auth = Auth::take(&mut call.body)?;
     let name = name(&call.body)?;
     check_room(&app.store().lookup_factors(&identity.user).await?)?;
-    let proof = call.gate(app, &identity).authorise(auth).await?;
-    debug_assert_eq!(proof.user(), Some(&*identity.user));
-    let with_factor = proof.completed().iter().any(|s| matches!(s, Stage::Totp | Stage::Recovery));
-
+    let proof = Grounds::Proof(call.gate(app, &identity).authorise(auth).await?);
     let pending = Authenticator::enrol(name, app.now(), app.entropy());
     let response = shown_once(app, &identity.user, &pending);
-    change(app, &call, &identity, |factors| {
+    change(app, &call, &identity, &proof, |factors| {
         check_room(factors)?;
-        // One was confirmed since the proof: the password alone is no longer
-        // enough to add another.
-        if factors.protect() && !with_factor {
-            return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
-        }
         let secret = TotpSecret::from_bytes(*pending.secret.expose());
         let begin = Change::Begin { id: pending.id.clone(), name: pending.name.clone(), secret };
         Ok((begin, Action::EnrolmentBegun, Some(pending.id.to_string()), ()))
@@ -98,7 +89,7 @@ pub(crate) async fn confirm(app: &App, call: Call) -> Result<Response, Error> {
     // and not for whoever only guesses.
     let codes = if first && is_right { Some(new_codes(app).await) } else { None };
     let (new, texts) = codes.unzip();
-    let confirmed = change(app, &call, &identity, |factors| {
+    let confirmed = change(app, &call, &identity, &Grounds::Token, |factors| {
         decide(app, &call, factors, token.as_ref(), new.clone())
     })
     .await?;

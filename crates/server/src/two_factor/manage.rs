@@ -10,7 +10,7 @@ use myelin_two_factor::Status;
 use ruma::api::error::ErrorKind;
 use serde_json::json;
 
-use super::{change, name, named, new_codes, shown};
+use super::{Grounds, change, name, named, new_codes, shown};
 use crate::{App, call::Call, error::Error, texts, uia::Auth};
 
 /// `PUT /account/two-factor/totp/{id}`
@@ -43,17 +43,17 @@ pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error>
     let auth = Auth::take(&mut call.body)?;
     let factors = app.store().lookup_factors(&identity.user).await?;
     let pending = named(&call, &factors)?.status == Status::Pending;
-    if !pending {
-        call.gate(app, &identity).authorise(auth).await?;
-    }
-    change(app, &call, &identity, |factors| {
+    let grounds = if pending {
+        Grounds::Token
+    } else {
+        Grounds::Proof(call.gate(app, &identity).authorise(auth).await?)
+    };
+    change(app, &call, &identity, &grounds, |factors| {
         let enrolled = named(&call, factors)?;
         let id = enrolled.id.clone();
         let detail = Some(id.to_string());
         match enrolled.status {
             Status::Pending => Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ())),
-            // Confirmed since it was looked at: it takes proof now.
-            _ if pending => Err(Error::Contended),
             _ => Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ())),
         }
     })
@@ -68,9 +68,9 @@ pub(crate) async fn regenerate(app: &App, mut call: Call) -> Result<Response, Er
     if !app.store().lookup_factors(&identity.user).await?.protect() {
         return Err(no_factor().into());
     }
-    call.gate(app, &identity).authorise(auth).await?;
+    let proof = Grounds::Proof(call.gate(app, &identity).authorise(auth).await?);
     let (codes, texts) = new_codes(app).await;
-    change(app, &call, &identity, |factors| {
+    change(app, &call, &identity, &proof, |factors| {
         if !factors.protect() {
             return Err(no_factor().into());
         }

@@ -9,6 +9,7 @@ pub(crate) use manage::{regenerate, remove, rename};
 use myelin_homeserver::{Identity, Refusal};
 use myelin_storage::{Action, Change, Enrolled, Event, Factors, NewRecoveryCodes, Outcome};
 use myelin_two_factor::{AuthenticatorId, Name, recovery};
+use myelin_uia::{Authenticated, Stage};
 use ruma::api::error::ErrorKind;
 use serde_json::{Map, Value};
 pub(crate) use status::status;
@@ -16,17 +17,47 @@ use zeroize::Zeroizing;
 
 use crate::{App, call::Call, error::Error, texts, uia::string};
 
+/// What a change is made on.
+enum Grounds {
+    /// A passed flow.
+    Proof(Authenticated),
+    /// The access token alone: for what neither adds nor takes a factor.
+    Token,
+}
+
+impl Grounds {
+    /// Changing factors takes a fresh proof, and with one of the factors that
+    /// there are now: one may have been confirmed since the password was given.
+    fn allow(&self, change: &Change, factors: &Factors) -> Result<(), Refusal> {
+        match change {
+            Change::Begin { .. } | Change::Remove { .. } | Change::Regenerate { .. } => {}
+            _ => return Ok(()),
+        }
+        let allowed = match self {
+            Self::Token => false,
+            Self::Proof(proof) => {
+                let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery);
+                let with_factor = proof.completed().iter().any(is_second);
+                proof.user() == Some(&factors.user) && (with_factor || !factors.protect())
+            }
+        };
+        if allowed { Ok(()) } else { Err(Refusal::forbidden(texts::OTHER_REQUEST)) }
+    }
+}
+
 /// Decides on a change and commits it, anew if the factors have changed in
 /// between. `decide` sees the factors as they are now.
 async fn change<T>(
     app: &App,
     call: &Call,
     identity: &Identity,
+    grounds: &Grounds,
     mut decide: impl FnMut(&Factors) -> Result<(Change, Action, Option<String>, T), Error>,
 ) -> Result<T, Error> {
     for _ in 0..16 {
         let factors = app.store().lookup_factors(&identity.user).await?;
         let (change, action, detail, result) = decide(&factors)?;
+        grounds.allow(&change, &factors)?;
         let event = Event {
             at: app.now(),
             user: identity.user.clone(),

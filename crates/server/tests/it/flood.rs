@@ -76,20 +76,15 @@ async fn sessions_from_many_addresses_are_bounded_for_a_user(app: TestApp) {
     let (app, _anon, mallory) = app.with_protected_user("mallory").await;
     let login = alice.start_login().await;
     let before = app.database.rows("uia_sessions").await;
-    let mut refused = 0;
     for number in 0..400 {
-        let client = mallory.client.at(&format!("203.0.{}.{}", number / 200, number % 200));
-        let reply = client.post("delete_devices", &json!({"devices": []})).await;
-        if reply.status != 401 {
-            reply.waits();
-            refused += 1;
-        }
+        let client = mallory.client.at(&format!("203.0.113.{}", number % 20));
+        client.post("delete_devices", &json!({"devices": []})).await.is(401);
     }
     let per_user = i64::from(Quota::default().per_user);
     assert_eq!(app.database.rows("uia_sessions").await - before, per_user);
-    assert_eq!(refused, 400 - per_user);
+    // Neither another user nor the owner, from an address of their own, is
+    // kept out by it.
     alice.finish_login(&login, &alice.code()).await.is(200);
-    // It ends by itself.
-    app.advance(std::time::Duration::from_mins(10));
-    mallory.client.post("delete_devices", &json!({"devices": []})).await.is(401);
+    let login = mallory.start_login().await;
+    mallory.finish_login(&login, &mallory.code()).await.is(200);
 }

@@ -105,7 +105,7 @@ async fn nothing_of_the_gate_is_for_a_cache(app: TestApp) {
 }
 
 async fn a_body_over_the_limit_is_413(app: TestApp) {
-    let app = app.planned(|plan| plan.settings.body_limit = 1000).await;
+    let app = app.planned(|plan| plan.settings.body.size = 1000).await;
     let (_app, anon, alice) = app.with_protected_user("alice").await;
     let fits = format!("{:<1000}", json!({"auth": {}}).to_string());
     anon.raw("POST", "login", fits.clone()).await.challenges(&[]);
@@ -143,11 +143,12 @@ impl HttpBody for Slow {
 }
 
 async fn a_body_that_never_arrives_is_408(app: TestApp) {
-    let app = app.planned(|plan| plan.settings.body_timeout = Duration::from_millis(20)).await;
+    let app = app.planned(|plan| plan.settings.body.time = Duration::from_millis(20)).await;
     let (_app, anon, alice) = app.with_protected_user("alice").await;
     for rest in [0, 10] {
         let slow = || Body::new(Slow { rest, then_wait: true });
         anon.raw("POST", "login", slow()).await.is(408);
+        anon.raw("POST", "refresh", slow()).await.is(408);
         alice.client.raw("POST", "account/two-factor/totp", slow()).await.is(408);
     }
 }

@@ -29,7 +29,7 @@ async fn regeneration_with_the_password_only_is_refused(app: TestApp) {
     let (_app, _anon, alice) = app.with_protected_user("alice").await;
     let reply = alice.prove_by_password(&Operation::regenerate()).await;
     reply.challenges(&["m.login.password"]);
-    alice.client.get("account/two-factor/recovery").await.is(404);
+    alice.client.get("account/two-factor/recovery").await.is(405);
     alice.log_in_by_recovery(&alice.recovery_code(0)).await.is(200);
 }
 

@@ -104,7 +104,7 @@ async fn a_session_is_refused_with_another_method(app: TestApp) {
     // PUT is a route of the same path, POST is none: neither takes the proof.
     let auth = totp(&session, &alice.code());
     alice.client.call("PUT", &path, &json!({"auth": auth})).await.is(400);
-    alice.client.post(&path, &json!({"auth": auth})).await.is(404);
+    alice.client.post(&path, &json!({"auth": auth})).await.is(405);
     assert_eq!(alice.factors().await.authenticators.len(), 1);
     alice.finish(&Operation::remove(&id), &session, &alice.code()).await.is(200);
 }

@@ -2,8 +2,9 @@
 -- compared byte by byte, as SQLite does.
 
 -- The anchor of everything about a user's second factors. Whoever changes any
--- of it raises `version`, and a decision holds only for the version it was
--- made on. A row is never deleted: its version must not begin again.
+-- of it, or the password, raises `version`, and a decision holds only for the
+-- version it was made on. A user without a row is at version zero; every account
+-- has one. A row is never deleted: its version must not begin again.
 CREATE TABLE factors (
     user_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     version BIGINT NOT NULL,
@@ -88,9 +89,10 @@ CREATE TABLE accounts (
     deactivated BOOLEAN NOT NULL DEFAULT FALSE
 );
 
--- A device has the tokens that were issued to it last, and no others: they
--- begin and end with the row, so there is no token without a device. Both are
--- digests.
+-- A device has the tokens that were issued to it last: they begin and end with
+-- the row, so there is no token without a device. All are digests. Until one of
+-- these tokens is used, the refresh token that they were issued for still works:
+-- the answer that carried them may have been lost.
 CREATE TABLE devices (
     user_id TEXT COLLATE "C" NOT NULL REFERENCES accounts (user_id),
     device_id TEXT COLLATE "C" NOT NULL,
@@ -100,6 +102,7 @@ CREATE TABLE devices (
     access_token BYTEA NOT NULL UNIQUE,
     access_expires BIGINT,
     refresh_token BYTEA UNIQUE,
+    previous_refresh_token BYTEA UNIQUE,
     PRIMARY KEY (user_id, device_id)
 );
 

@@ -1,8 +1,9 @@
 -- Times are milliseconds since the Unix epoch. Digests are SHA-256.
 
 -- The anchor of everything about a user's second factors. Whoever changes any
--- of it raises `version`, and a decision holds only for the version it was
--- made on. A row is never deleted: its version must not begin again.
+-- of it, or the password, raises `version`, and a decision holds only for the
+-- version it was made on. A user without a row is at version zero; every account
+-- has one. A row is never deleted: its version must not begin again.
 CREATE TABLE factors (
     user_id TEXT NOT NULL PRIMARY KEY,
     version INTEGER NOT NULL,
@@ -87,9 +88,10 @@ CREATE TABLE accounts (
     deactivated INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
--- A device has the tokens that were issued to it last, and no others: they
--- begin and end with the row, so there is no token without a device. Both are
--- digests.
+-- A device has the tokens that were issued to it last: they begin and end with
+-- the row, so there is no token without a device. All are digests. Until one of
+-- these tokens is used, the refresh token that they were issued for still works:
+-- the answer that carried them may have been lost.
 CREATE TABLE devices (
     user_id TEXT NOT NULL REFERENCES accounts (user_id),
     device_id TEXT NOT NULL,
@@ -99,6 +101,7 @@ CREATE TABLE devices (
     access_token BLOB NOT NULL UNIQUE,
     access_expires INTEGER,
     refresh_token BLOB UNIQUE,
+    previous_refresh_token BLOB UNIQUE,
     PRIMARY KEY (user_id, device_id)
 ) STRICT;
 

@@ -2,29 +2,41 @@
 
 use myelin_ambient::Timestamp;
 use ruma::UserId;
+use sqlx::Row as _;
 
 use super::{
     Backend,
     sql::{audit, devices},
 };
-use crate::{DeviceLogin, Error, Event};
+use crate::{DeviceLogin, Error, Event, Outcome, Version};
 
 /// The account is taken first: nobody closes it in between, and two logins
 /// come one after the other. The device's tokens are columns of its row, so
 /// the upsert ends the old ones even where another login wrote them after this
 /// statement began. That other device may not be seen by `trimmed`; the next
 /// login sees it.
+///
+/// Then the user's anchor row is shared, and `anchor` shows it as it is by
+/// then: a new password that was committed while this waited is seen. Every
+/// account has had this row since it was made, so there is none that appears
+/// meanwhile.
 const STATEMENT: &str = "
     WITH account AS (
         SELECT user_id FROM accounts WHERE user_id = $1 AND NOT deactivated FOR NO KEY UPDATE
+    ), anchor AS (
+        SELECT version FROM factors
+        WHERE user_id = $1 AND $17 IS NOT NULL AND EXISTS (SELECT 1 FROM account) FOR SHARE
+    ), held AS (
+        SELECT user_id FROM account
+        WHERE $17 IS NULL OR COALESCE((SELECT version FROM anchor), 0) = $17
     ), device AS (
         INSERT INTO devices (user_id, device_id, display_name, last_seen, last_seen_ip,
             access_token, access_expires, refresh_token)
-        SELECT user_id, $2, $3, $4, $5, $6, $7, $8 FROM account
+        SELECT user_id, $2, $3, $4, $5, $6, $7, $8 FROM held
         ON CONFLICT (user_id, device_id) DO UPDATE SET
             last_seen = excluded.last_seen, last_seen_ip = excluded.last_seen_ip,
             access_token = excluded.access_token, access_expires = excluded.access_expires,
-            refresh_token = excluded.refresh_token
+            refresh_token = excluded.refresh_token, previous_refresh_token = NULL
         RETURNING user_id
     ), trimmed AS (
         DELETE FROM devices WHERE EXISTS (SELECT 1 FROM device)
@@ -35,16 +47,18 @@ const STATEMENT: &str = "
         INSERT INTO audit (at, user_id, action, actor, address, request_id, detail)
         SELECT $10, $11, $12, $13, $14, $15, $16 FROM device
     )
-    SELECT COUNT(*) FROM device";
+    SELECT (SELECT COUNT(*) FROM account), (SELECT COUNT(*) FROM device)";
 
-/// Gives a device its tokens; `false` if the account is gone or closed.
+/// Gives a device its tokens; `false` if the account is gone or closed, stale if
+/// the user's version is another.
 pub(super) async fn log_in(
     db: &Backend,
     user: &UserId,
     login: &DeviceLogin,
+    read: Option<Version>,
     now: Timestamp,
     event: Event,
-) -> Result<bool, Error> {
+) -> Result<Outcome<bool>, Error> {
     let (user, login) = (user.to_owned(), login.clone());
     db.statement(move |c| {
         Box::pin(async move {
@@ -52,8 +66,13 @@ pub(super) async fn log_in(
             let query = sqlx::query(STATEMENT);
             let query = devices::bind(query, &user, &login, now, address.as_deref())
                 .bind(devices::LIMIT - 1);
-            let row = audit::bind(query, Some(&event)).fetch_one(c).await?;
-            Ok(sqlx::Row::try_get::<i64, _>(&row, 0)? == 1)
+            let query = audit::bind(query, Some(&event)).bind(read.map(|version| version.0));
+            let row = query.fetch_one(c).await?;
+            Ok(match (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?) {
+                (0, _) => Outcome::Committed(false),
+                (_, 0) => Outcome::Stale,
+                _ => Outcome::Committed(true),
+            })
         })
     })
     .await

@@ -7,7 +7,8 @@
 //! 1. `held` takes the user's anchor row if its version is still the one that
 //!    the decision was made on, and if the code is still there to be spent. No
 //!    code changes without the version, so while the anchor is held, what was
-//!    seen of the code holds.
+//!    seen of the code holds. Where nothing is spent, the row is shared: who
+//!    changes the factors or the password waits, or has been waited for.
 //! 2. `advanced` or `ended` moves the session, if it stands where the decision
 //!    found it. This is the last condition: up to here nothing was written.
 //! 3. `raised` and `spent` write what cannot fail any more, `logged` the
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     Error, Event,
-    passage::{Passage, Spent},
+    passage::{Cost, Passage, Spent},
     values::signed,
 };
 
@@ -76,8 +77,19 @@ macro_rules! raised {
     };
 }
 
-const NOTHING: &str =
-    concat!("WITH held AS (SELECT 1), ", moved!(), ", spent AS (SELECT 1 FROM moved), ", logged!());
+/// `$14` null where there is no user. `anchor` shows the row as it is once it
+/// is taken. A row that is only being inserted is not seen: then nothing has
+/// been committed that could make the decision stale, and this comes before it.
+const NOTHING: &str = concat!(
+    "WITH anchor AS (
+        SELECT version FROM factors WHERE user_id = $2 AND $14 IS NOT NULL FOR SHARE
+    ), held AS (
+        SELECT 1 WHERE $14 IS NULL OR COALESCE((SELECT version FROM anchor), 0) = $14
+    ), ",
+    moved!(),
+    ", spent AS (SELECT 1 FROM moved), ",
+    logged!()
+);
 
 /// `$23` the authenticator, `$24` the step. RFC 6238 §5.2: a code is accepted
 /// once.
@@ -141,9 +153,9 @@ pub(super) async fn pass_stage(
 
 fn query<'q>(passage: &Passage, event: Option<&Event>) -> Query<'q> {
     let statement = match &passage.cost {
-        None => NOTHING,
-        Some((_, Spent::Totp { .. })) => TOTP,
-        Some((_, Spent::Recovery { .. })) => RECOVERY,
+        Cost::Nothing(_) => NOTHING,
+        Cost::Code(_, Spent::Totp { .. }) => TOTP,
+        Cost::Code(_, Spent::Recovery { .. }) => RECOVERY,
     };
     let query = sqlx::query(statement)
         .bind(passage.session.to_vec())
@@ -153,14 +165,16 @@ fn query<'q>(passage: &Passage, event: Option<&Event>) -> Query<'q> {
         .bind(passage.after.as_str())
         .bind(passage.finishes);
     let query = audit::bind(query, event);
-    let Some((claim, spent)) = &passage.cost else {
-        return query;
-    };
-    let query = anchor::bind_counters(query.bind(claim.version.0), claim);
-    match spent {
-        Spent::Totp { authenticator, step } => {
-            query.bind(authenticator.as_str()).bind(signed(step.0))
+    match &passage.cost {
+        Cost::Nothing(read) => query.bind(read.as_ref().map(|(_, version)| version.0)),
+        Cost::Code(claim, spent) => {
+            let query = anchor::bind_counters(query.bind(claim.version.0), claim);
+            match spent {
+                Spent::Totp { authenticator, step } => {
+                    query.bind(authenticator.as_str()).bind(signed(step.0))
+                }
+                Spent::Recovery { index } => query.bind(i64::from(*index)),
+            }
         }
-        Spent::Recovery { index } => query.bind(i64::from(*index)),
     }
 }

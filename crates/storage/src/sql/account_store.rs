@@ -8,7 +8,7 @@ use tracing::instrument;
 use super::{super::log_in, Engine, accounts, devices};
 use crate::{
     Account, Accounts, Created, Device, DeviceLogin, Error, Event, LogoutDevices, NewAccount,
-    NewTokens, Refreshed, TokenDigest, TokenOwner,
+    NewTokens, Outcome, Refreshed, TokenDigest, TokenOwner, Version,
 };
 
 #[async_trait]
@@ -78,16 +78,29 @@ impl Accounts for Engine {
         &self,
         user: &UserId,
         login: &DeviceLogin,
+        version: Option<Version>,
         now: Timestamp,
         event: Event,
-    ) -> Result<bool, Error> {
-        log_in(&self.db, user, login, now, event).await
+    ) -> Result<Outcome<bool>, Error> {
+        log_in(&self.db, user, login, version, now, event).await
     }
 
     #[instrument(level = "debug", skip_all)]
     async fn lookup_token(&self, token: &TokenDigest) -> Result<Option<TokenOwner>, Error> {
         let token = *token;
-        self.db.read(move |c| Box::pin(async move { devices::lookup_token(c, &token).await })).await
+        let found = self
+            .db
+            .read(move |c| Box::pin(async move { devices::lookup_token(c, &token).await }))
+            .await?;
+        let Some((owner, true)) = found else {
+            return Ok(found.map(|(owner, _)| owner));
+        };
+        // The first use after a refresh, and the only one that writes.
+        let holds = self
+            .db
+            .write(move |c| Box::pin(async move { devices::settle(c, &token).await }))
+            .await?;
+        Ok(holds.then_some(owner))
     }
 
     #[instrument(level = "debug", skip_all)]

@@ -33,6 +33,8 @@ pub(super) async fn create(
     if inserted.rows_affected() == 0 {
         return Ok(Settled::RollBack(Created::Taken));
     }
+    // From here on there is a version to compare.
+    anchor::raise(c, user).await?;
     if let Some(login) = login {
         let address = event.origin.address.map(|address| address.to_string());
         devices::put(c, user, login, now, address.as_deref()).await?;
@@ -135,6 +137,7 @@ pub(super) async fn deactivate(
     if closed.rows_affected() == 0 {
         return Ok(Settled::RollBack(()));
     }
+    anchor::raise(c, user).await?;
     anchor::clear(c, user).await?;
     sessions::end_all(c, user).await?;
     devices::delete_all_but(c, user, None).await?;

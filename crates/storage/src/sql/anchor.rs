@@ -48,8 +48,23 @@ fn bind_throttle<'q>(query: Query<'q>, throttle: &Throttle) -> Query<'q> {
         .bind(wait_until.map(millis))
 }
 
-/// Raises the version, whatever it is; `false` if the user has no row.
-pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<bool, Error> {
+/// Raises the version, whatever it is; a user without a row gets one. Whoever
+/// decided something about the user before, on whatever it was, must decide
+/// again.
+pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO factors (user_id, version) VALUES ($1, 1)
+         ON CONFLICT (user_id) DO UPDATE SET version = factors.version + 1",
+    )
+    .bind(user.as_str())
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Raises the version of a user who has a row; `false` if there is none, and
+/// so nothing to change.
+pub(super) async fn raise_existing(c: &mut Connection, user: &UserId) -> Result<bool, Error> {
     let raised = sqlx::query("UPDATE factors SET version = version + 1 WHERE user_id = $1")
         .bind(user.as_str())
         .execute(c)
@@ -78,11 +93,11 @@ pub(super) async fn set_recovery(
     Ok(())
 }
 
-/// Takes every factor, code and counter of the user, and raises the version.
-/// The row stays, and its version does not begin again.
+/// Takes every factor, code and counter of the user. The row stays, and its
+/// version does not begin again. The caller has raised it already.
 pub(super) async fn clear(c: &mut Connection, user: &UserId) -> Result<(), Error> {
     for statement in [
-        "UPDATE factors SET version = version + 1,
+        "UPDATE factors SET
             totp_in_a_row = 0, totp_window_started = NULL,
             totp_window_failures = 0, totp_wait_until = NULL,
             recovery_in_a_row = 0, recovery_window_started = NULL,

@@ -4,9 +4,7 @@ use myelin_two_factor::{AuthenticatorId, Name, Throttle};
 use ruma::UserId;
 
 use super::{super::Connection, anchor, audit, enrolment, lookup, sessions};
-use crate::{
-    Change, Error, Event, Outcome, Version, passage::Claim, sealed::Sealer, settled::Settled,
-};
+use crate::{Change, Error, Event, Outcome, passage::Claim, sealed::Sealer, settled::Settled};
 
 /// Applies `change` if the user's factors are still those of `read`.
 pub(super) async fn change(
@@ -95,7 +93,7 @@ pub(super) async fn rename(
     name: &Name,
     event: &Event,
 ) -> Result<Settled<bool>, Error> {
-    if !anchor::raise(c, user).await? {
+    if !anchor::raise_existing(c, user).await? {
         return Ok(Settled::RollBack(false));
     }
     let renamed = sqlx::query("UPDATE authenticators SET name = $3 WHERE user_id = $1 AND id = $2")
@@ -114,13 +112,15 @@ pub(super) async fn reset(
     event: &Event,
 ) -> Result<Settled<bool>, Error> {
     // Raising first takes the anchor: what is read then stays as it is.
-    anchor::raise(c, user).await?;
+    if !anchor::raise_existing(c, user).await? {
+        return Ok(Settled::RollBack(false));
+    }
     let factors = lookup::factors(c, user).await?;
     let untouched = factors.authenticators.is_empty()
         && factors.codes.is_none()
         && factors.totp == Throttle::default()
         && factors.recovery == Throttle::default();
-    if factors.version == Version(0) || untouched {
+    if untouched {
         return Ok(Settled::RollBack(false));
     }
     anchor::clear(c, user).await?;

@@ -58,33 +58,55 @@ pub(in super::super) async fn put(
          ON CONFLICT (user_id, device_id) DO UPDATE SET
             last_seen = excluded.last_seen, last_seen_ip = excluded.last_seen_ip,
             access_token = excluded.access_token, access_expires = excluded.access_expires,
-            refresh_token = excluded.refresh_token",
+            refresh_token = excluded.refresh_token, previous_refresh_token = NULL",
     );
     bind(upsert, user, login, now, address).execute(c).await?;
     Ok(())
 }
 
+/// Whom an access token names, and whether the refresh token before it still
+/// works.
 pub(super) async fn lookup_token(
     c: &mut Connection,
     token: &TokenDigest,
-) -> Result<Option<TokenOwner>, Error> {
+) -> Result<Option<(TokenOwner, bool)>, Error> {
     let row = sqlx::query(
-        "SELECT user_id, device_id, access_expires FROM devices WHERE access_token = $1",
+        "SELECT user_id, device_id, access_expires,
+            previous_refresh_token IS NOT NULL AS replaceable
+         FROM devices WHERE access_token = $1",
     )
     .bind(token.0.to_vec())
     .fetch_optional(c)
     .await?;
     let owner = |row: &Row| {
-        Ok(TokenOwner {
+        let owner = TokenOwner {
             user: user(row.try_get("user_id")?)?,
             device_id: row.try_get::<String, _>("device_id")?.into(),
             expires: optional_timestamp(row.try_get("access_expires")?)?,
-        })
+        };
+        Ok((owner, row.try_get("replaceable")?))
     };
     row.as_ref().map(owner).transpose()
 }
 
-/// Spends a refresh token: of two that use it, the second finds another.
+/// Ends the refresh token that this access token was issued for, now that it is
+/// seen to have arrived; `false` if the access token itself has ended.
+pub(super) async fn settle(
+    c: &mut Connection,
+    token: &TokenDigest,
+) -> Result<Settled<bool>, Error> {
+    let settled =
+        sqlx::query("UPDATE devices SET previous_refresh_token = NULL WHERE access_token = $1")
+            .bind(token.0.to_vec())
+            .execute(c)
+            .await?;
+    Ok(Settled::from(settled.rows_affected() == 1))
+}
+
+/// Gives the device new tokens for its refresh token, or for the one before if
+/// nobody has used what was issued for that. The token that was used becomes
+/// the one before. Of two that use one token, the second replaces what the
+/// first was given.
 pub(super) async fn refresh(
     c: &mut Connection,
     refresh: &TokenDigest,
@@ -93,8 +115,9 @@ pub(super) async fn refresh(
 ) -> Result<Settled<Refreshed>, Error> {
     let update = sqlx::query(
         "UPDATE devices
-         SET last_seen = $2, access_token = $3, access_expires = $4, refresh_token = $5
-         WHERE refresh_token = $1",
+         SET last_seen = $2, access_token = $3, access_expires = $4, refresh_token = $5,
+            previous_refresh_token = $1
+         WHERE refresh_token = $1 OR previous_refresh_token = $1",
     )
     .bind(refresh.0.to_vec())
     .bind(millis(now));

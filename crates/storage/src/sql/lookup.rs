@@ -2,7 +2,7 @@
 //! and one moment.
 
 use myelin_two_factor::{AuthenticatorId, Name, RecoverySalt, Status, Step, Throttle};
-use myelin_uia::{Binding, Session, SessionId};
+use myelin_uia::{Bound, Session, SessionId};
 use ruma::{OwnedUserId, UserId};
 use sqlx::Row as _;
 
@@ -87,7 +87,7 @@ fn parse_session(row: &Row, id: &SessionId) -> Result<Session, Error> {
     Ok(Session {
         id: id.clone(),
         user: (!name.is_empty()).then(|| user(name)).transpose()?,
-        binding: Binding::from_bytes(array(row.try_get("binding")?, "binding")?),
+        binding: Bound::from_bytes(array(row.try_get("binding")?, "binding")?),
         completed: split_stages(row.try_get("completed")?)?,
         expires: timestamp(row.try_get("expires")?)?,
         memo: row.try_get("memo")?,

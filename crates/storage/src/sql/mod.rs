@@ -6,8 +6,8 @@
 //! better in its own way is in its own folder, under the same name.
 //!
 //! Locks are always taken in this order, so that no two verbs wait for each
-//! other: the owner's lock of a quota, the account, the user's anchor row in
-//! `factors`, the session, the rest.
+//! other: the account, the user's anchor row in `factors`, the owner's lock of
+//! a quota, the session, the rest.
 
 mod account_store;
 pub(super) mod accounts;

@@ -53,17 +53,30 @@ async fn make_room(c: &mut Connection, owner: &str, bucket: &str, limit: u32) ->
     Ok(())
 }
 
-/// Ends a session of the user from the address that has the most, so that with
-/// one more there are no more than `limit`: whoever floods makes room for the
-/// others. Among equals it is the newest that goes, which is not the owner's
-/// who was there before.
+/// Ends sessions of the user, each from the address that then has the most, so
+/// that with one more there are no more than `limit`: whoever floods makes room
+/// for the others. Of addresses with equally many, it is the one that came
+/// last, which is not the owner's who was there before.
 async fn make_room_for_user(
     c: &mut Connection,
     owner: &str,
     limit: u32,
     now: i64,
 ) -> Result<(), Error> {
-    sqlx::query(
+    // More than one goes only where the limit was lowered.
+    while make_room_for_one(c, owner, limit, now).await? {}
+    Ok(())
+}
+
+/// Ends what has expired and, if there are still too many, one more; whether
+/// any session ended.
+async fn make_room_for_one(
+    c: &mut Connection,
+    owner: &str,
+    limit: u32,
+    now: i64,
+) -> Result<bool, Error> {
+    let ended = sqlx::query(
         "DELETE FROM uia_sessions WHERE user_id = $1 AND (expires <= $3 OR seq = (
             SELECT MIN(seq) FROM uia_sessions WHERE user_id = $1 AND expires > $3 AND (
                 SELECT COUNT(*) FROM uia_sessions WHERE user_id = $1 AND expires > $3) >= $2
@@ -74,7 +87,7 @@ async fn make_room_for_user(
     .bind(now)
     .execute(c)
     .await?;
-    Ok(())
+    Ok(ended.rows_affected() > 0)
 }
 
 async fn insert(
@@ -102,6 +115,9 @@ async fn insert(
 /// Ends every session and login token of the user: what earned them no longer
 /// holds. The user's anchor is the caller's already.
 pub(super) async fn end_all(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    // Who makes room deletes several of these rows, too; without the lock, each
+    // might wait for the other.
+    lock_owner(c, owner_lock(Some(user), "")).await?;
     for statement in [
         "DELETE FROM uia_sessions WHERE user_id = $1",
         "DELETE FROM login_tokens WHERE user_id = $1",

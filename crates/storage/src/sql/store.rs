@@ -167,17 +167,16 @@ impl Store for Engine {
 
     #[instrument(level = "debug", skip_all)]
     async fn sweep(&self, now: Timestamp) -> Result<u64, Error> {
-        let full = u64::from(sweep::BATCH);
         let mut total = 0;
-        loop {
-            let ended = self.db.write(move |c| Box::pin(sweep::sessions(c, millis(now)))).await?;
-            total += ended;
-            if ended < full {
-                break;
+        for batch in sweep::ALL {
+            loop {
+                let deleted = self.db.write(move |c| batch(c, now)).await?;
+                total += deleted;
+                if deleted < u64::from(sweep::BATCH) {
+                    break;
+                }
             }
         }
-        total += self.db.write(move |c| Box::pin(sweep::pending(c, now))).await?;
-        total += self.db.write(move |c| Box::pin(sweep::login_tokens(c, millis(now)))).await?;
         Ok(total)
     }
 

@@ -10,13 +10,24 @@ use crate::{
     Error,
     settled::Settled,
     values::{millis, user},
+    work::Work,
 };
+
+/// One transaction of a sweep; says how many rows it deleted.
+pub(super) type Batch = for<'c> fn(&'c mut Connection, Timestamp) -> Work<'c, Settled<u64>>;
+
+/// All that is swept, each again and again until a batch is not full.
+pub(super) const ALL: [Batch; 3] = [
+    |c, now| Box::pin(sessions(c, millis(now))),
+    |c, now| Box::pin(pending(c, now)),
+    |c, now| Box::pin(login_tokens(c, millis(now))),
+];
 
 /// Rows that one transaction deletes.
 pub(super) const BATCH: u32 = 1000;
 
 /// Deletes up to [`BATCH`] expired sessions; says how many.
-pub(super) async fn sessions(c: &mut Connection, now: i64) -> Result<Settled<u64>, Error> {
+async fn sessions(c: &mut Connection, now: i64) -> Result<Settled<u64>, Error> {
     let deleted = sqlx::query(concat!(
         "DELETE FROM uia_sessions WHERE id IN (",
         skip_locked!("SELECT id FROM uia_sessions WHERE expires <= $1 ORDER BY expires LIMIT $2"),
@@ -29,11 +40,13 @@ pub(super) async fn sessions(c: &mut Connection, now: i64) -> Result<Settled<u64
     Ok(Settled::Commit(deleted.rows_affected()))
 }
 
-/// Deletes up to [`BATCH`] expired login tokens; they are few.
-pub(super) async fn login_tokens(c: &mut Connection, now: i64) -> Result<Settled<u64>, Error> {
+/// Deletes up to [`BATCH`] expired login tokens; says how many.
+async fn login_tokens(c: &mut Connection, now: i64) -> Result<Settled<u64>, Error> {
     let deleted = sqlx::query(concat!(
         "DELETE FROM login_tokens WHERE token IN (",
-        skip_locked!("SELECT token FROM login_tokens WHERE expires <= $1 LIMIT $2"),
+        skip_locked!(
+            "SELECT token FROM login_tokens WHERE expires <= $1 ORDER BY expires LIMIT $2"
+        ),
         ")"
     ))
     .bind(now)
@@ -45,7 +58,7 @@ pub(super) async fn login_tokens(c: &mut Connection, now: i64) -> Result<Settled
 
 /// Deletes the pending authenticators of up to [`BATCH`] users that were not
 /// confirmed in time; says how many.
-pub(super) async fn pending(c: &mut Connection, now: Timestamp) -> Result<Settled<u64>, Error> {
+async fn pending(c: &mut Connection, now: Timestamp) -> Result<Settled<u64>, Error> {
     let users = sqlx::query(
         "SELECT DISTINCT user_id FROM authenticators
          WHERE status = 'pending' AND (created <= $1 OR created > $2)
@@ -65,7 +78,7 @@ pub(super) async fn pending(c: &mut Connection, now: Timestamp) -> Result<Settle
 }
 
 async fn pending_of(c: &mut Connection, user: &UserId, now: Timestamp) -> Result<u64, Error> {
-    anchor::raise(c, user).await?;
+    anchor::raise_existing(c, user).await?;
     // One that seems to come from the future was made before the clock was set
     // back; the domain takes it for expired, too.
     let deleted = sqlx::query(

@@ -1,9 +1,15 @@
-//! Login tokens: each names a user, once, for a short time.
+//! Login tokens: each names a user, once, for a short time, and a user has few.
 
 use ruma::{OwnedUserId, UserId};
 
-use super::{super::Connection, audit};
-use crate::{Error, Event, TokenDigest, settled::Settled, values::user};
+use super::{
+    super::{Connection, lock_owner},
+    audit,
+};
+use crate::{
+    Error, Event, TokenDigest, bucket::owner_lock, settled::Settled, store::LOGIN_TOKENS,
+    values::user,
+};
 
 pub(super) async fn create_login_token(
     c: &mut Connection,
@@ -12,6 +18,9 @@ pub(super) async fn create_login_token(
     expires: i64,
     event: &Event,
 ) -> Result<Settled<()>, Error> {
+    // Counting and inserting is one thing.
+    lock_owner(c, owner_lock(Some(user), "")).await?;
+    make_room(c, user).await?;
     sqlx::query("INSERT INTO login_tokens (token, user_id, expires) VALUES ($1, $2, $3)")
         .bind(token.0.to_vec())
         .bind(user.as_str())
@@ -20,6 +29,21 @@ pub(super) async fn create_login_token(
         .await?;
     audit::record(c, event).await?;
     Ok(Settled::Commit(()))
+}
+
+/// Ends the tokens that run out first, so that with one more there are no more
+/// than [`LOGIN_TOKENS`].
+async fn make_room(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    sqlx::query(
+        "DELETE FROM login_tokens WHERE user_id = $1 AND (expires, token) <= (
+            SELECT expires, token FROM login_tokens WHERE user_id = $1
+            ORDER BY expires DESC, token DESC LIMIT 1 OFFSET $2)",
+    )
+    .bind(user.as_str())
+    .bind(i64::from(LOGIN_TOKENS - 1))
+    .execute(c)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn redeem_login_token(

@@ -6,28 +6,36 @@ use ruma::UserId;
 use super::{
     Backend, Connection,
     sql::{accounts, audit, devices},
+    version,
 };
-use crate::{DeviceLogin, Error, Event, settled::Settled};
+use crate::{DeviceLogin, Error, Event, Outcome, Version, settled::Settled};
 
-/// Gives a device its tokens; `false` if the account is gone or closed.
+/// Gives a device its tokens; `false` if the account is gone or closed, stale if
+/// the user's version is another.
 pub(super) async fn log_in(
     db: &Backend,
     user: &UserId,
     login: &DeviceLogin,
+    read: Option<Version>,
     now: Timestamp,
     event: Event,
-) -> Result<bool, Error> {
+) -> Result<Outcome<bool>, Error> {
     let (user, login) = (user.to_owned(), login.clone());
     db.write(move |c| {
         Box::pin(async move {
             if !accounts::lock(c, &user).await? {
-                return Ok(Settled::RollBack(false));
+                return Ok(Settled::RollBack(Outcome::Committed(false)));
+            }
+            if let Some(read) = read
+                && !version::is_at(c, &user, read).await?
+            {
+                return Ok(Settled::RollBack(Outcome::Stale));
             }
             let address = event.origin.address.map(|address| address.to_string());
             devices::put(c, &user, &login, now, address.as_deref()).await?;
             make_room(c, &user, &login).await?;
             audit::record(c, &event).await?;
-            Ok(Settled::Commit(true))
+            Ok(Settled::Commit(Outcome::Committed(true)))
         })
     })
     .await

@@ -3,10 +3,11 @@
 use super::{
     Backend, Connection,
     sql::{anchor, audit},
+    version,
 };
 use crate::{
     Error, Event,
-    passage::{Passage, Spent},
+    passage::{Claim, Cost, Passage, Spent},
     settled::Settled,
     values::signed,
 };
@@ -53,12 +54,16 @@ async fn move_session(c: &mut Connection, passage: &Passage) -> Result<bool, Err
 
 /// Spends what the stage costs.
 async fn pay(c: &mut Connection, passage: &Passage) -> Result<bool, Error> {
-    let Some((claim, spent)) = &passage.cost else {
-        return Ok(true);
-    };
-    if !anchor::claim(c, claim).await? {
-        return Ok(false);
+    match &passage.cost {
+        Cost::Nothing(None) => Ok(true),
+        Cost::Nothing(Some((user, read))) => version::is_at(c, user, *read).await,
+        Cost::Code(claim, spent) => {
+            Ok(anchor::claim(c, claim).await? && spend(c, passage.now, claim, spent).await?)
+        }
     }
+}
+
+async fn spend(c: &mut Connection, now: i64, claim: &Claim, spent: &Spent) -> Result<bool, Error> {
     let update = match spent {
         // RFC 6238 §5.2: a code is accepted once.
         Spent::Totp { authenticator, step } => sqlx::query(
@@ -66,7 +71,7 @@ async fn pay(c: &mut Connection, passage: &Passage) -> Result<bool, Error> {
              WHERE user_id = $2 AND id = $3 AND status = 'active'
                 AND (last_step IS NULL OR last_step < $4)",
         )
-        .bind(passage.now)
+        .bind(now)
         .bind(claim.user.as_str())
         .bind(authenticator.as_str())
         .bind(signed(step.0)),
@@ -74,7 +79,7 @@ async fn pay(c: &mut Connection, passage: &Passage) -> Result<bool, Error> {
             "UPDATE recovery_codes SET used = $1
              WHERE user_id = $2 AND number = $3 AND used IS NULL",
         )
-        .bind(passage.now)
+        .bind(now)
         .bind(claim.user.as_str())
         .bind(i64::from(*index)),
     };

@@ -1,13 +1,13 @@
 //! A login token names its user once, while it lasts.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::Timestamp;
-use myelin_storage::{Action, Store, TokenDigest};
+use myelin_storage::{Action, LOGIN_TOKENS, Store, TokenDigest};
 use myelin_testing::fixture::event;
 use myelin_testing::race::race;
 use myelin_testing::{NOW, TestDatabase, on_every_database};
-use ruma::UserId;
+use ruma::{OwnedUserId, UserId};
 
 use crate::support::{alice, bob, times};
 
@@ -16,6 +16,9 @@ on_every_database!(
     a_login_token_expires,
     an_unknown_login_token_names_nobody,
     of_many_who_redeem_a_login_token_one_does,
+    beyond_the_limit_the_login_token_that_runs_out_first_goes,
+    of_many_that_are_issued_at_once_the_limit_is_left,
+    a_sweep_takes_all_login_tokens_that_have_expired,
 );
 
 const LIFETIME: Duration = Duration::from_mins(2);
@@ -79,4 +82,60 @@ async fn of_many_who_redeem_a_login_token_one_does(database: &TestDatabase) {
         let named: Vec<_> = redeemed.into_iter().flatten().collect();
         assert_eq!(named, [alice()], "round {round}");
     }
+}
+
+/// How many of these tokens are still good.
+async fn left(store: &dyn Store, tokens: impl IntoIterator<Item = TokenDigest>) -> u32 {
+    let mut left = 0;
+    for token in tokens {
+        let redeemed = store.redeem_login_token(&token, NOW).await.expect("it answers");
+        left += u32::from(redeemed.is_some());
+    }
+    left
+}
+
+async fn beyond_the_limit_the_login_token_that_runs_out_first_goes(database: &TestDatabase) {
+    let store = database.open().await.store;
+    issue(&*store, &bob(), token(200)).await;
+    let limit = u8::try_from(LOGIN_TOKENS).expect("there are few");
+    for number in 0..limit + 2 {
+        let issued = event(&alice(), Action::LoginTokenIssued, NOW);
+        let expires = NOW + LIFETIME + Duration::from_millis(number.into());
+        let created = store.create_login_token(&token(number), &alice(), expires, issued).await;
+        created.expect("it answers");
+    }
+    assert_eq!(left(&*store, (0..2).map(token)).await, 0);
+    assert_eq!(left(&*store, (2..limit + 2).map(token)).await, LOGIN_TOKENS);
+    assert_eq!(left(&*store, [token(200)]).await, 1);
+}
+
+async fn of_many_that_are_issued_at_once_the_limit_is_left(database: &TestDatabase) {
+    let stores = [database.open().await.store, database.open().await.store];
+    let numbers = || 0..3 * u8::try_from(LOGIN_TOKENS).expect("there are few");
+    race(numbers().map(|number| {
+        let store = Arc::clone(&stores[usize::from(number % 2)]);
+        async move { issue(&*store, &alice(), token(number)).await }
+    }))
+    .await;
+    assert_eq!(left(&*stores[0], numbers().map(token)).await, LOGIN_TOKENS);
+}
+
+async fn a_sweep_takes_all_login_tokens_that_have_expired(database: &TestDatabase) {
+    /// More than one transaction of a sweep deletes.
+    const MANY: u16 = 1100;
+    let store = database.open().await.store;
+    race((0..MANY).map(|number| {
+        let store = Arc::clone(&store);
+        async move {
+            let user = format!("@user{}:localhost", number % 50);
+            let user: OwnedUserId = user.try_into().expect("it is an ID");
+            let mut digest = [0; 32];
+            digest[..2].copy_from_slice(&number.to_be_bytes());
+            issue(&*store, &user, TokenDigest(digest)).await;
+        }
+    }))
+    .await;
+    let last = NOW + LIFETIME - Duration::from_millis(1);
+    assert_eq!(store.sweep(last).await.expect("it answers"), 0);
+    assert_eq!(store.sweep(NOW + LIFETIME).await.expect("it answers"), u64::from(MANY));
 }

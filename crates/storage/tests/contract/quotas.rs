@@ -25,6 +25,8 @@ on_every_database!(
     sessions_without_an_address_are_bounded_too,
     expired_sessions_take_no_room,
     who_floods_from_a_few_addresses_does_not_keep_the_owner_out,
+    a_lowered_quota_holds_from_the_next_session_on,
+    opening_and_ending_sessions_at_once_always_succeeds,
 );
 
 const PER_ADDRESS: u32 = 3;
@@ -173,4 +175,39 @@ async fn who_floods_from_a_few_addresses_does_not_keep_the_owner_out(database: &
     let outcomes = open_at_once(&stores, || login_session(&alice(), NOW), flood).await;
     assert!(is_open(&*stores[0], &of_owner).await);
     assert_eq!(still_open(&*stores[0], &outcomes).await, PER_USER - 1);
+}
+
+async fn a_lowered_quota_holds_from_the_next_session_on(database: &TestDatabase) {
+    let stores = stores(database).await;
+    let sessions = open_at_once(&stores, || login_session(&alice(), NOW), address).await;
+    assert_eq!(still_open(&*stores[0], &sessions).await, PER_USER);
+    let limits = Quota { per_address: 1, per_user: 2 };
+    let lowered = open(&OpenOptions { limits, ..database.options() }).await;
+    let lowered = lowered.expect("the database opens").store;
+    let session = login_session(&alice(), NOW);
+    open_from(&*lowered, &session, address(250), NOW).await;
+    assert!(is_open(&*lowered, &session).await);
+    assert_eq!(still_open(&*lowered, &sessions).await, 1);
+}
+
+async fn opening_and_ending_sessions_at_once_always_succeeds(database: &TestDatabase) {
+    let stores = stores(database).await;
+    for _ in 0..8 {
+        open_at_once(&stores, || login_session(&alice(), NOW), address).await;
+        // Whoever opens one deletes all of these, and so does whoever ends all.
+        let later = NOW + DEFAULT_LIFETIME;
+        race((0..12).map(|number: u8| {
+            let store = Arc::clone(&stores[usize::from(number % 2)]);
+            async move {
+                if number.is_multiple_of(3) {
+                    store.end_sessions(&alice()).await.expect("it answers");
+                } else {
+                    let session = login_session(&alice(), later);
+                    open_from(&*store, &session, address(number), later).await;
+                }
+            }
+        }))
+        .await;
+        stores[0].end_sessions(&alice()).await.expect("it answers");
+    }
 }

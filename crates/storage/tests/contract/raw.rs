@@ -8,6 +8,7 @@ use myelin_testing::TestDatabase;
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
 };
+use tokio::task::JoinHandle;
 
 /// A connection that is not the store's.
 pub(crate) enum Raw {
@@ -30,6 +31,26 @@ impl Raw {
         match self {
             Self::Sqlite(c) => sqlx::query(statement).execute(c).await.map(drop),
             Self::Postgres(c) => sqlx::query(statement).execute(c).await.map(drop),
+        }
+    }
+
+    /// Returns once somebody waits for a row in this database, or `task` is over.
+    pub(crate) async fn wait_for_waiters<T>(database: &TestDatabase, task: &JoinHandle<T>) {
+        let Self::Postgres(mut c) = Self::connect(database).await else {
+            // The one writer cannot be seen waiting; what it finds is the same.
+            return;
+        };
+        while !task.is_finished() {
+            let waiting: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock')",
+            )
+            .fetch_one(&mut c)
+            .await
+            .expect("it answers");
+            if waiting {
+                return;
+            }
         }
     }
 

@@ -35,15 +35,19 @@ on_every_database!(
     the_sweep_takes_what_has_expired_and_nothing_else,
 );
 
+/// What a session without a user is for.
+pub(crate) fn anonymous_binding() -> Binding {
+    Binding::new(None, "POST", "register", &[], &serde_json::Map::new())
+}
+
 /// A registration, which has no user yet.
 pub(crate) fn anonymous_session() -> (Session, Flows) {
-    let binding = Binding::new(None, "POST", "register", &[], &serde_json::Map::new());
-    let session = Session::open(&SystemEntropy, None, binding, NOW, DEFAULT_LIFETIME);
+    let session = Session::open(&SystemEntropy, None, anonymous_binding(), NOW, DEFAULT_LIFETIME);
     (session, Flows::new([[Stage::Dummy]]))
 }
 
 pub(crate) fn admit_anonymous(session: &Session, flows: &Flows) -> Admitted {
-    let admitted = session.clone().admit(&session.binding, flows, Stage::Dummy, NOW);
+    let admitted = session.clone().admit(&anonymous_binding(), flows, Stage::Dummy, NOW);
     admitted.expect("the stage may come now")
 }
 
@@ -165,7 +169,7 @@ async fn a_finished_session_is_gone(database: &TestDatabase) {
     let Ok(Outcome::Committed(Progress::Done(proof))) = pass().await else {
         panic!("the dummy stage is the only one");
     };
-    assert!(proof.is_for(&session.binding));
+    assert!(proof.is_for(&anonymous_binding()));
     assert!(!is_open(&*store, &session).await);
     assert!(matches!(pass().await, Ok(Outcome::Stale)));
 }

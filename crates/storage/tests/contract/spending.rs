@@ -1,11 +1,12 @@
 //! A code works once.
 
 use myelin_storage::{Action, Change, Outcome, Spend};
-use myelin_testing::fixture::{enrol, event, factors_of, login_session, open_login};
+use myelin_testing::fixture::{enrol, event, factors_of, open_login};
 use myelin_testing::{NOW, TestDatabase, on_every_database};
 use myelin_two_factor::{Status, Step, Throttle};
-use myelin_uia::{Binding, Flows, Session, Stage};
+use myelin_uia::{Flows, Session, Stage};
 
+use crate::sessions::{anonymous_binding, anonymous_session};
 use crate::support::{
     Attempt, admit, alice, attempt, bob, change, code, current_step, finish, is_open, snapshot,
     times,
@@ -189,11 +190,11 @@ async fn a_code_without_factors_never_passes(database: &TestDatabase) {
 async fn a_code_never_passes_a_session_without_a_user(database: &TestDatabase) {
     let store = database.open().await.store;
     let user = enrol(&*store, &alice(), 0, NOW).await;
-    let binding = Binding::new(None, "POST", "register", &[], &serde_json::Map::new());
-    let nobody = Session { user: None, binding, ..login_session(&user.user, NOW) };
+    let nobody = Session { completed: vec![Stage::Password], ..anonymous_session().0 };
     crate::sessions::keep_anonymous(&*store, &nobody).await;
     let flows = Flows::new([[Stage::Password, Stage::Totp]]);
-    let admitted = nobody.clone().admit(&binding, &flows, Stage::Totp, NOW).expect("it may come");
+    let admitted =
+        nobody.clone().admit(&anonymous_binding(), &flows, Stage::Totp, NOW).expect("it may come");
     let factors = factors_of(&*store, &user.user).await;
     let spend = code(&user, current_step());
     let outcome = store.pass_stage(admitted, Some(&factors), spend, NOW, None).await;

@@ -84,6 +84,7 @@ impl TestApp {
             EmbeddedOptions::new(name, opened.accounts, clock.clone(), entropy.clone());
         options.registration = RegistrationPolicy::Open;
         options.password_hash = plan.password_hash.clone();
+        options.body = plan.settings.body;
         let homeserver = Arc::new(Embedded::new(options));
         let store = Arc::clone(&opened.store);
         let app = App::new(homeserver, opened.store, clock.clone(), entropy, plan.settings.clone());

@@ -1,0 +1,258 @@
+//! A decision holds only for the version that it was made on, also where it
+//! spends nothing, and also for users who never had a second factor.
+
+use std::sync::Arc;
+
+use myelin_storage::{
+    Accounts, Action, Change, Database, Factors, LogoutDevices, Outcome, Spend, Store, Version,
+};
+use myelin_testing::fixture::{
+    ADDRESS, enrol, event, factors_of, keep, login_session, origin, unhashed_codes,
+};
+use myelin_testing::race::race;
+use myelin_testing::{NOW, TestDatabase, on_every_database};
+use myelin_uia::{Session, Stage};
+use ruma::{UserId, device_id};
+
+use crate::devices::{login, owner, register};
+use crate::raw::Raw;
+use crate::support::{admit, alice, bob, change, is_open, snapshot, times};
+
+on_every_database!(
+    an_account_has_a_version_from_the_start,
+    what_voids_sessions_raises_the_version_of_a_user_without_factors,
+    a_login_decided_on_an_old_version_is_stale_and_writes_nothing,
+    a_login_without_a_version_is_not_compared,
+    a_login_on_a_closed_account_is_refused_and_not_stale,
+    a_login_that_waited_for_a_new_password_is_stale,
+    a_new_password_leaves_no_device_of_a_racing_login,
+    a_password_decided_on_an_old_version_is_stale,
+    a_password_raises_no_version,
+    a_password_that_waited_for_a_change_is_stale,
+    factors_of_another_user_pass_no_password,
+);
+
+async fn version(store: &dyn Store, user: &UserId) -> Version {
+    factors_of(store, user).await.version
+}
+
+async fn set_password(accounts: &dyn Accounts, user: &UserId, logout: LogoutDevices) {
+    let changed = event(user, Action::PasswordChanged, NOW);
+    accounts.set_password(user, "new", logout, changed).await.expect("it answers");
+}
+
+/// A login of alice on this device, decided at this version.
+async fn log_in_at(
+    accounts: &dyn Accounts,
+    (device, number): (&str, u8),
+    version: Version,
+) -> Outcome<bool> {
+    let logged_in = event(&alice(), Action::LoggedIn, NOW);
+    let login = login(device, number);
+    accounts.log_in(&alice(), &login, Some(version), NOW, logged_in).await.expect("it answers")
+}
+
+/// A login session that has passed nothing, kept.
+async fn open_fresh(store: &dyn Store, user: &UserId) -> Session {
+    let session = Session { completed: Vec::new(), ..login_session(user, NOW) };
+    keep(store, &session, &origin(ADDRESS), NOW).await;
+    session
+}
+
+/// Passes the password, decided on `factors`; whether it was committed.
+async fn pass_password(store: &dyn Store, session: &Session, factors: &Factors) -> bool {
+    let admitted = admit(session, Stage::Password);
+    let passed = event(&factors.user, Action::PasswordPassed, NOW);
+    let outcome =
+        store.pass_stage(admitted, Some(factors), Spend::Nothing, NOW, Some(passed)).await;
+    matches!(outcome.expect("it answers"), Outcome::Committed(_))
+}
+
+async fn an_account_has_a_version_from_the_start(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let factors = factors_of(&*store, &alice()).await;
+    assert_eq!(factors.version, Version(1));
+    assert!(!factors.protect() && factors.codes.is_none());
+    assert_eq!((factors.totp.in_a_row, factors.recovery.in_a_row), (0, 0));
+    // There is nothing to reset, and a second factor can be set up.
+    let reset = event(&alice(), Action::TwoFactorReset, NOW);
+    assert!(!store.reset(&alice(), reset).await.expect("it answers"));
+    assert_eq!(version(&*store, &alice()).await, Version(1));
+    enrol(&*store, &alice(), 0, NOW).await;
+}
+
+async fn what_voids_sessions_raises_the_version_of_a_user_without_factors(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
+    assert_eq!(version(&*store, &alice()).await, Version(2));
+    store.end_sessions(&alice()).await.expect("it answers");
+    assert_eq!(version(&*store, &alice()).await, Version(3));
+    let deactivated = event(&alice(), Action::Deactivated, NOW);
+    accounts.deactivate(&alice(), deactivated).await.expect("it answers");
+    assert_eq!(version(&*store, &alice()).await, Version(4));
+    // One whose account is kept elsewhere.
+    assert_eq!(version(&*store, &bob()).await, Version(0));
+    store.end_sessions(&bob()).await.expect("it answers");
+    assert_eq!(version(&*store, &bob()).await, Version(1));
+}
+
+async fn a_login_decided_on_an_old_version_is_stale_and_writes_nothing(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let before = version(&*store, &alice()).await;
+    set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
+    for old in [before, Version(0)] {
+        let outcome = log_in_at(&*accounts, ("PHONE", 2), old).await;
+        assert!(matches!(outcome, Outcome::Stale), "{outcome:?}");
+    }
+    assert!(owner(&*accounts, 1).await.is_some() && owner(&*accounts, 2).await.is_none());
+    assert_eq!(times(&*store, &alice(), Action::LoggedIn).await, 0);
+
+    let now = version(&*store, &alice()).await;
+    let outcome = log_in_at(&*accounts, ("PHONE", 2), now).await;
+    assert!(matches!(outcome, Outcome::Committed(true)), "{outcome:?}");
+    assert!(owner(&*accounts, 1).await.is_none() && owner(&*accounts, 2).await.is_some());
+    assert_eq!(times(&*store, &alice(), Action::LoggedIn).await, 1);
+    assert_eq!(version(&*store, &alice()).await, now, "a login raises no version");
+}
+
+async fn a_login_without_a_version_is_not_compared(database: &TestDatabase) {
+    let Database { accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
+    assert!(crate::devices::log_in(&*accounts, &alice(), &login("PHONE", 2)).await);
+}
+
+async fn a_login_on_a_closed_account_is_refused_and_not_stale(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    let outcome = log_in_at(&*accounts, ("PHONE", 1), Version(0)).await;
+    assert!(matches!(outcome, Outcome::Committed(false)), "{outcome:?}");
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let before = version(&*store, &alice()).await;
+    let deactivated = event(&alice(), Action::Deactivated, NOW);
+    accounts.deactivate(&alice(), deactivated).await.expect("it answers");
+    let outcome = log_in_at(&*accounts, ("PHONE", 2), before).await;
+    assert!(matches!(outcome, Outcome::Committed(false)), "{outcome:?}");
+}
+
+/// What is written on another connection, while somebody waits for it.
+async fn hold(database: &TestDatabase, statements: &[&'static str]) -> Raw {
+    let mut raw = Raw::connect(database).await;
+    let begin = if database.is_postgres() { "BEGIN" } else { "BEGIN IMMEDIATE" };
+    raw.execute(begin).await.expect("it begins");
+    for statement in statements {
+        raw.execute(statement).await.expect("nobody else holds it");
+    }
+    raw
+}
+
+async fn a_login_that_waited_for_a_new_password_is_stale(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let before = version(&*store, &alice()).await;
+    let statements =
+        ["UPDATE accounts SET password_hash = 'new'", "UPDATE factors SET version = version + 1"];
+    // Whether it waits for the account or only for the anchor.
+    for (number, statements) in [(2, &statements[..]), (3, &statements[1..])] {
+        let mut raw = hold(database, statements).await;
+        let contender = Arc::clone(&accounts);
+        let login =
+            tokio::spawn(async move { log_in_at(&*contender, ("LAPTOP", number), before).await });
+        Raw::wait_for_waiters(database, &login).await;
+        raw.execute("COMMIT").await.expect("it commits");
+        let outcome = login.await.expect("it does not panic");
+        assert!(matches!(outcome, Outcome::Stale), "{outcome:?}");
+        assert_eq!(owner(&*accounts, number).await, None);
+    }
+}
+
+async fn a_new_password_leaves_no_device_of_a_racing_login(database: &TestDatabase) {
+    let [one, other] = [database.open().await, database.open().await];
+    register(&*one.accounts, &alice(), &login("PHONE", 1)).await;
+    for round in 0..16 {
+        let before = version(&*one.store, &alice()).await;
+        let contenders = [Arc::clone(&one.accounts), Arc::clone(&other.accounts)];
+        race(contenders.into_iter().enumerate().map(|(place, accounts)| async move {
+            if place == 0 {
+                let all_but = LogoutDevices::AllBut(device_id!("PHONE").to_owned());
+                set_password(&*accounts, &alice(), all_but).await;
+            } else {
+                log_in_at(&*accounts, ("LAPTOP", 2), before).await;
+            }
+        }))
+        .await;
+        // Before the change, and so it was logged out; or not at all.
+        assert_eq!(owner(&*one.accounts, 2).await, None, "round {round}");
+        assert!(owner(&*one.accounts, 1).await.is_some());
+    }
+}
+
+async fn a_password_decided_on_an_old_version_is_stale(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let read = factors_of(&*store, &alice()).await;
+    set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
+    // Kept after the change had ended the user's sessions.
+    let session = open_fresh(&*store, &alice()).await;
+    let before = snapshot(&*store, &alice(), &[&session]).await;
+    assert!(!pass_password(&*store, &session, &read).await);
+    assert_eq!(snapshot(&*store, &alice(), &[&session]).await, before);
+
+    enrol(&*store, &alice(), 0, NOW).await;
+    let read = factors_of(&*store, &alice()).await;
+    let codes = Change::Regenerate { codes: unhashed_codes(2) };
+    assert!(change(&*store, &read, codes, Action::RecoveryRegenerated).await);
+    let session = open_fresh(&*store, &alice()).await;
+    assert!(!pass_password(&*store, &session, &read).await);
+    let read = factors_of(&*store, &alice()).await;
+    assert!(pass_password(&*store, &session, &read).await);
+
+    // A user without a row is at version zero, until there is one.
+    let read = factors_of(&*store, &bob()).await;
+    let session = open_fresh(&*store, &bob()).await;
+    assert!(pass_password(&*store, &session, &read).await);
+    store.end_sessions(&bob()).await.expect("it answers");
+    let session = open_fresh(&*store, &bob()).await;
+    assert!(!pass_password(&*store, &session, &read).await);
+}
+
+async fn a_password_raises_no_version(database: &TestDatabase) {
+    let store = database.open().await.store;
+    enrol(&*store, &alice(), 0, NOW).await;
+    for user in [alice(), bob()] {
+        let read = factors_of(&*store, &user).await;
+        let sessions = [open_fresh(&*store, &user).await, open_fresh(&*store, &user).await];
+        for session in &sessions {
+            assert!(pass_password(&*store, session, &read).await);
+        }
+        assert_eq!(version(&*store, &user).await, read.version);
+        assert_eq!(times(&*store, &user, Action::PasswordPassed).await, 2);
+    }
+}
+
+async fn a_password_that_waited_for_a_change_is_stale(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let read = factors_of(&*store, &alice()).await;
+    let session = open_fresh(&*store, &alice()).await;
+    let mut raw = hold(database, &["UPDATE factors SET version = version + 1"]).await;
+    let (contender, kept) = (Arc::clone(&store), session.clone());
+    let passage = tokio::spawn(async move { pass_password(&*contender, &kept, &read).await });
+    Raw::wait_for_waiters(database, &passage).await;
+    raw.execute("COMMIT").await.expect("it commits");
+    assert!(!passage.await.expect("it does not panic"));
+    assert!(is_open(&*store, &session).await);
+}
+
+async fn factors_of_another_user_pass_no_password(database: &TestDatabase) {
+    let store = database.open().await.store;
+    let session = open_fresh(&*store, &alice()).await;
+    let of_bob = factors_of(&*store, &bob()).await;
+    let admitted = admit(&session, Stage::Password);
+    let outcome = store.pass_stage(admitted, Some(&of_bob), Spend::Nothing, NOW, None).await;
+    assert!(outcome.is_err());
+    let kept = store.lookup_session(&session.id, NOW).await.expect("it answers");
+    assert!(kept.is_some_and(|(kept, _)| kept.completed.is_empty()));
+}
