@@ -22,6 +22,38 @@ fn the_log_for_programs_holds_no_secret() {
     holds_no_secret("json");
 }
 
+#[test]
+fn the_conformance_suite_leaves_no_secret_in_the_log() {
+    let home = Home::new();
+    let server = Server::start(&home, &[("MYELIN_LOG", "trace")]);
+    let options = spec_tests::Options::new(format!("http://{}", server.address));
+    let report = spec_tests::run(&options).expect("the suite runs");
+    assert!(report.verdicts.len() > 250, "not the whole suite: {}", report.verdicts.len());
+
+    let (_, out, log) = server.stop("-TERM");
+    assert!(log.lines().count() > report.verdicts.len(), "the log is not talkative");
+    for line in out.lines().chain(log.lines()) {
+        let is_part = |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_';
+        let secret = line.split(is_part).find(|word| looks_secret(word));
+        assert!(secret.is_none(), "{} is in the log: {line}", secret.unwrap_or_default());
+    }
+}
+
+/// Whether a word has the form of a secret that the suite uses or is given: a
+/// token, a password of its users, an authenticator's secret, a session's
+/// name, a recovery code. Six digits prove nothing: times have them too.
+fn looks_secret(word: &str) -> bool {
+    let is_token = ["mya_", "myr_", "myl_", "Pw-"].iter().any(|start| word.starts_with(start));
+    let all = |test: fn(&u8) -> bool| word.bytes().all(|byte| test(&byte));
+    let any = |test: fn(&u8) -> bool| word.bytes().any(|byte| test(&byte));
+    let is_long = word.len() == 32;
+    let is_base32 = is_long && all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(b));
+    let is_session = is_long && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase);
+    let groups: Vec<_> = word.split('-').collect();
+    let is_recovery = groups.len() == 4 && groups.iter().all(|group| group.len() == 4);
+    is_token || is_base32 || is_session || is_recovery
+}
+
 fn holds_no_secret(format: &str) {
     let home = Home::new();
     let server = Server::start(&home, &[("MYELIN_LOG", "trace"), ("MYELIN_LOG_FORMAT", format)]);

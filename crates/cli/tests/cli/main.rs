@@ -12,4 +12,5 @@ mod refusals;
 mod routes;
 mod serve;
 mod support;
+mod two_processes;
 mod users;
