@@ -50,6 +50,9 @@ use writer::Writer;
 /// How long a process waits for another that writes to the same file.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// SQLite's code for a file that somebody else has locked.
+const SQLITE_BUSY: &str = "5";
+
 /// The one writer has locked everything already.
 async fn lock_owner(_: &mut Connection, _: i64) -> Result<(), Error> {
     Ok(())
@@ -65,7 +68,7 @@ pub(crate) async fn open(
             .map_err(|source| Error::File { path: path.display().to_string(), source })?;
     }
     let connect = connect_options(path);
-    let mut connection = connect.connect().await?;
+    let mut connection = first_connection(&connect).await?;
     let schema = if options.migrate {
         migrate(&mut connection).await?
     } else {
@@ -74,6 +77,23 @@ pub(crate) async fn open(
     let readers = readers(&connect, options.connections).await?;
     let backend = Backend::new(readers, Writer::spawn(connect, connection));
     Ok(Engine::database(backend, sealer, options.limits, schema))
+}
+
+/// Opens the file. Of several processes that open a new one at once, one
+/// changes its journal mode, and SQLite does not make the others wait for it.
+async fn first_connection(options: &SqliteConnectOptions) -> Result<Connection, sqlx::Error> {
+    let is_busy = |error: &sqlx::Error| {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| code == SQLITE_BUSY)
+    };
+    let pause = Duration::from_millis(50);
+    for _ in 0..BUSY.as_millis() / pause.as_millis() {
+        match options.connect().await {
+            Err(error) if is_busy(&error) => tokio::time::sleep(pause).await,
+            connection => return connection,
+        }
+    }
+    options.connect().await
 }
 
 fn connect_options(path: &Path) -> SqliteConnectOptions {

@@ -40,7 +40,8 @@ pub trait Store: Debug + Send + Sync {
     /// Sessions are bounded, and nobody is refused: the oldest session of the
     /// same user from the same address makes room, and where the user's
     /// sessions over all addresses are too many, one from the address that has
-    /// the most. So nobody can push out another, nor keep the owner out.
+    /// the most. So whoever floods from a few addresses pushes out only
+    /// sessions of the flood.
     /// `event` is written with it.
     async fn open_session(
         &self,
