@@ -27,6 +27,11 @@ pub fn access_token(headers: &HeaderMap, uri: &Uri) -> Result<AccessToken, Refus
     }
 }
 
+/// Whether a request has anything in a place for an access token.
+pub fn has_access_token(headers: &HeaderMap, uri: &Uri) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || !in_query(uri).is_empty()
+}
+
 fn bearer(value: &HeaderValue) -> Option<String> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
@@ -76,6 +81,17 @@ mod tests {
             assert_eq!(refusal.status, StatusCode::UNAUTHORIZED);
             assert_eq!(refusal.errcode, "M_MISSING_TOKEN");
         }
+    }
+
+    #[test]
+    fn whatever_could_be_a_token_is_one() {
+        let has = |value: Option<&'static str>, uri: &'static str| {
+            let value = value.map(|value| (header::AUTHORIZATION, HeaderValue::from_static(value)));
+            has_access_token(&value.into_iter().collect(), &Uri::from_static(uri))
+        };
+        assert!(has(Some("Bearer abc"), "/x") && has(Some("Basic"), "/x") && has(Some(""), "/x"));
+        assert!(has(None, "/x?access_token=") && has(None, "/x?y=1&access%5ftoken=abc"));
+        assert!(!has(None, "/x?y=access_token"));
     }
 
     #[test]

@@ -8,14 +8,18 @@
 mod bearer;
 mod body;
 pub mod embedded;
+mod operation;
 mod port;
 mod refusal;
 pub mod strict_json;
+mod who;
 
-pub use bearer::access_token;
+pub use bearer::{access_token, has_access_token};
 pub use body::BodyLimits;
-pub use port::{
-    AccessToken, Context, Device, Homeserver, Identity, Operation, OperationRequest, Password,
-    PasswordCheck, Registration, Resolved, Silent,
+pub use operation::{
+    Head, Operation, OperationRequest, PasswordEvidence, Performed, Reauthentication, Registration,
+    Silent,
 };
+pub use port::{AtOnce, Homeserver, PasswordCheck, Provisional, Resolved};
 pub use refusal::{Error, Refusal};
+pub use who::{AccessToken, Context, Device, Identity, Password};

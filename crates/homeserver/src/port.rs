@@ -1,97 +1,24 @@
 //! The port: what any homeserver can do for a gate in front of it.
 
-use std::{
-    fmt::{self, Debug},
-    net::IpAddr,
-};
+use std::fmt::Debug;
 
 use async_trait::async_trait;
-use axum::{extract::Request, response::Response};
-use myelin_storage::{Actor, Origin, Version};
-use myelin_uia::{Authenticated, Flows};
+use axum::{
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use myelin_storage::Version;
+use myelin_uia::Authenticated;
 use ruma::{
-    OwnedDeviceId, OwnedUserId, ServerName,
+    OwnedUserId, ServerName, UserId,
     api::{client::uiaa::UserIdentifier, error::ErrorKind},
 };
 use serde_json::{Map, Value};
-use zeroize::Zeroizing;
 
-use crate::{Error, Refusal};
-
-/// Who asks, as far as the connection tells.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The client's address.
-    pub address: Option<IpAddr>,
-    /// The request's id, as in the logs.
-    pub request_id: String,
-}
-
-impl Context {
-    /// The origin that the audit log shows for what the user does.
-    pub fn origin(&self) -> Origin {
-        Origin {
-            actor: Actor::User,
-            address: self.address,
-            request_id: Some(self.request_id.clone()),
-        }
-    }
-}
-
-/// An access token, as the client sent it.
-#[derive(Clone)]
-pub struct AccessToken(Zeroizing<String>);
-
-impl AccessToken {
-    /// Wraps a token.
-    pub fn new(token: impl Into<String>) -> Self {
-        Self(Zeroizing::new(token.into()))
-    }
-
-    /// The token.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Debug for AccessToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(_) = self;
-        f.write_str("AccessToken(…)")
-    }
-}
-
-/// A password, as the client sent it.
-#[derive(Clone)]
-pub struct Password(Zeroizing<String>);
-
-impl Password {
-    /// Wraps a password.
-    pub fn new(password: impl Into<String>) -> Self {
-        Self(Zeroizing::new(password.into()))
-    }
-
-    /// The password.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(_) = self;
-        f.write_str("Password(…)")
-    }
-}
-
-/// Whom an access token names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The user.
-    pub user: OwnedUserId,
-    /// The device, where the token belongs to one.
-    pub device_id: Option<OwnedDeviceId>,
-}
+use crate::{
+    AccessToken, Context, Device, Error, Head, Identity, OperationRequest, Password,
+    PasswordEvidence, Performed, Reauthentication, Refusal, Registration, Silent,
+};
 
 /// What an access token led to.
 #[derive(Debug)]
@@ -116,120 +43,51 @@ pub enum PasswordCheck {
     Refused(Refusal),
 }
 
-/// The device that a login asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Device {
-    /// Its ID; a new one if there is none.
-    pub device_id: Option<OwnedDeviceId>,
-    /// The name of a new device.
-    pub initial_display_name: Option<String>,
-    /// Whether the client can refresh tokens.
-    pub refresh_token: bool,
+/// What logging in with nothing but a password led to.
+#[derive(Debug)]
+pub enum AtOnce {
+    /// Logged in; nobody has seen the answer yet.
+    LoggedIn(Provisional),
+    /// As [`PasswordCheck::Wrong`].
+    Wrong,
+    /// As [`PasswordCheck::Refused`].
+    Refused(Refusal),
 }
 
-impl Device {
-    /// The longest device ID, in bytes.
-    pub const ID_LIMIT: usize = 255;
-    /// The longest display name, in characters.
-    pub const NAME_LIMIT: usize = 256;
+/// A login that exists at the homeserver and that nobody has heard of. It is
+/// released on a proof, or undone by [`Homeserver::undo`].
+#[derive(Debug)]
+pub struct Provisional {
+    user: OwnedUserId,
+    token: AccessToken,
+    response: Response,
+}
 
-    /// Refuses what cannot be logged in on. To be asked before any proof is
-    /// spent on it.
+impl Provisional {
+    /// A login response of a homeserver that holds `token` for `user`.
+    pub fn new(user: OwnedUserId, token: AccessToken, response: Response) -> Self {
+        Self { user, token, response }
+    }
+
+    /// Who is logged in: the canonical ID, as the homeserver returned it.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// The token that is to be undone.
+    pub(crate) fn token(&self) -> &AccessToken {
+        &self.token
+    }
+
+    /// The login response, for whoever has proved to be the user; else the
+    /// login as it was, to be undone.
     ///
     /// # Errors
     ///
-    /// `400 M_INVALID_PARAM` for an ID or a name that is too long or has
-    /// control characters, or an ID that is empty.
-    pub fn check(&self) -> Result<(), Refusal> {
-        if self.device_id.as_deref().is_some_and(|id| !Self::is_id(id.as_str())) {
-            return Err(invalid("The device ID has to be 1 to 255 characters long."));
-        }
-        if self.initial_display_name.as_deref().is_some_and(|name| !Self::is_name(name)) {
-            return Err(invalid("The device's name can be up to 256 characters long."));
-        }
-        Ok(())
+    /// The login itself, where the proof is another user's.
+    pub fn release(self, proof: &Authenticated) -> Result<Response, Box<Self>> {
+        if proof.user() == Some(&*self.user) { Ok(self.response) } else { Err(Box::new(self)) }
     }
-
-    /// Whether a device can have this ID.
-    pub fn is_id(id: &str) -> bool {
-        !id.is_empty() && id.len() <= Self::ID_LIMIT && !id.contains(char::is_control)
-    }
-
-    /// Whether a device can have this name.
-    pub fn is_name(name: &str) -> bool {
-        name.chars().count() <= Self::NAME_LIMIT && !name.contains(char::is_control)
-    }
-}
-
-fn invalid(text: &str) -> Refusal {
-    Refusal::bad_request(&ErrorKind::InvalidParam, text)
-}
-
-/// The operations of a homeserver that need proof.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// `POST /register`
-    Register,
-    /// `POST /account/password`
-    ChangePassword,
-    /// `POST /account/deactivate`
-    Deactivate,
-    /// `POST /account/3pid/add`
-    AddThirdParty,
-    /// `POST /account/3pid`, deprecated
-    AddThirdPartyDeprecated,
-    /// `DELETE /devices/{deviceId}`
-    DeleteDevice,
-    /// `POST /delete_devices`
-    DeleteDevices,
-    /// `POST /keys/device_signing/upload`
-    UploadSigningKeys,
-}
-
-/// One request for an operation, parsed strictly and without `auth`.
-#[derive(Clone)]
-pub struct OperationRequest {
-    /// Which operation.
-    pub operation: Operation,
-    /// Whose, where a token names someone.
-    pub identity: Option<Identity>,
-    /// The path's parameters, percent-decoded.
-    pub path_parameters: Vec<String>,
-    /// The URI's query as it was sent; it may hold the access token.
-    pub query: Option<String>,
-    /// The body without `auth`.
-    pub body: Map<String, Value>,
-}
-
-impl Debug for OperationRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The body may hold a password, the query a token.
-        let Self { operation, identity, path_parameters, query: _, body: _ } = self;
-        f.debug_struct("OperationRequest")
-            .field("operation", operation)
-            .field("identity", identity)
-            .field("path_parameters", path_parameters)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What a homeserver asks of someone who registers.
-#[derive(Clone, Debug)]
-pub enum Registration {
-    /// One of these flows.
-    Open(Flows),
-    /// Nobody can register.
-    Closed,
-}
-
-/// What trying an operation without proof led to.
-#[derive(Debug)]
-pub enum Silent {
-    /// The operation needs proof; nothing has changed.
-    NeedsProof,
-    /// It is one that the specification lets pass without (the first upload of
-    /// cross-signing keys, or an identical one), and it is done.
-    Done(Response),
 }
 
 /// A homeserver.
@@ -243,6 +101,39 @@ pub trait Homeserver: Debug + Send + Sync {
     /// The server's name: the part after the colon of its users' IDs.
     fn server_name(&self) -> &ServerName;
 
+    /// How it is convinced of an operation.
+    fn reauthentication(&self) -> Reauthentication {
+        Reauthentication::OnProof
+    }
+
+    /// Whether it logs in a proven user whose password was not checked by
+    /// [`Self::check_password`] shortly before.
+    fn mints(&self) -> bool {
+        true
+    }
+
+    /// The login types, besides those of the gate, that it offers and that the
+    /// gate hands on with [`Self::relay_login`]; as in the answer of
+    /// `GET /login`.
+    async fn relayed_login_types(&self, context: &Context) -> Result<Vec<Value>, Error> {
+        let _ = context;
+        Ok(Vec::new())
+    }
+
+    /// Hands on a login that proves itself to the homeserver
+    /// (`m.login.application_service`). `body` is read strictly and is to be
+    /// written anew.
+    async fn relay_login(
+        &self,
+        head: &Head,
+        body: &Map<String, Value>,
+        context: &Context,
+    ) -> Result<Response, Error> {
+        let _ = (head, body, context);
+        let text = "This login type is not offered here.";
+        Ok(Refusal::bad_request(&ErrorKind::Unknown, text).into_response())
+    }
+
     /// Checks a password without leaving a device or a token behind.
     async fn check_password(
         &self,
@@ -250,6 +141,31 @@ pub trait Homeserver: Debug + Send + Sync {
         password: &Password,
         context: &Context,
     ) -> Result<PasswordCheck, Error>;
+
+    /// Whether it can check a password only by a login. Then a user who is
+    /// expected to have no second factor is logged in by
+    /// [`Self::log_in_at_once`]: one password hash instead of two.
+    fn checks_by_login(&self) -> bool {
+        false
+    }
+
+    /// Logs in with nothing but a password. Nobody may hear of it before it is
+    /// clear that the password was enough.
+    async fn log_in_at_once(
+        &self,
+        evidence: &PasswordEvidence,
+        device: &Device,
+        context: &Context,
+    ) -> Result<AtOnce, Error> {
+        let _ = (evidence, device, context);
+        Err(Error::Unexpected("passwords are checked without a login here".to_owned()))
+    }
+
+    /// Ends a login that nobody is to hear of.
+    async fn undo(&self, provisional: Provisional, context: &Context) -> Result<(), Error> {
+        let _ = (provisional, context);
+        Err(Error::Unexpected("there is no login to undo".to_owned()))
+    }
 
     /// Mints a login for a user who has passed a flow of `/login`; the answer
     /// is the login response.
@@ -285,7 +201,20 @@ pub trait Homeserver: Debug + Send + Sync {
         proof: Authenticated,
         request: OperationRequest,
         context: &Context,
-    ) -> Result<Response, Error>;
+    ) -> Result<Performed, Error>;
+
+    /// Hands on a request whose stages are the homeserver's own: a
+    /// registration, or a password reset by email without an access token.
+    /// `auth` holds only what the gate lets through.
+    async fn relay(
+        &self,
+        request: &OperationRequest,
+        auth: Option<Map<String, Value>>,
+        context: &Context,
+    ) -> Result<Response, Error> {
+        let _ = (request, auth, context);
+        Ok(Refusal::missing_token("There is no access token.").into_response())
+    }
 
     /// What someone who registers has to pass.
     fn registration(&self) -> Registration;

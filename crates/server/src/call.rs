@@ -2,7 +2,10 @@
 
 use axum::extract::Request;
 use http::{HeaderMap, Method, Uri};
-use myelin_homeserver::{Context, Identity, Resolved, access_token, strict_json::parse_object};
+use myelin_homeserver::{
+    Context, Head, Identity, Operation, OperationRequest, Resolved, access_token,
+    strict_json::parse_object,
+};
 use myelin_uia::Binding;
 use ruma::UserId;
 use serde_json::{Map, Value};
@@ -57,6 +60,29 @@ impl Call {
         let parameters: Vec<_> = self.parameters.iter().map(String::as_str).collect();
         let Route { method, endpoint, action: _ } = self.route;
         Binding::new(user, method.as_str(), endpoint, &parameters, &self.body)
+    }
+
+    /// The request for an operation of the homeserver, without a password.
+    pub(crate) fn operation(
+        &self,
+        operation: Operation,
+        identity: Option<Identity>,
+    ) -> OperationRequest {
+        OperationRequest {
+            operation,
+            identity,
+            path_parameters: self.parameters.clone(),
+            head: self.head(),
+            body: self.body.clone(),
+            password: None,
+        }
+    }
+
+    /// The request without its body.
+    pub(crate) fn head(&self) -> Head {
+        let (method, uri, headers) =
+            (self.route.method.clone(), self.uri.clone(), self.headers.clone());
+        Head { method, uri, headers }
     }
 
     /// The gate before an operation of this user.

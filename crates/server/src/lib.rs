@@ -18,6 +18,8 @@ mod login;
 mod observe;
 mod operation;
 mod paths;
+mod policy;
+mod relay;
 mod router;
 pub mod routes;
 mod serve;
@@ -27,6 +29,7 @@ mod two_factor;
 mod uia;
 
 pub use app::App;
+pub use policy::{Policy, UserPattern};
 pub use router::router;
 pub use serve::{serve, sweep};
 pub use settings::Settings;

@@ -7,7 +7,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use myelin_homeserver::{Device, PasswordCheck, Refusal};
+use myelin_homeserver::{AtOnce, Device, PasswordCheck, PasswordEvidence, Refusal};
 use myelin_storage::{Action, Factors, Outcome, Spend, TokenDigest, Version};
 use myelin_uia::{Authenticated, Binding, Flows, Progress, Session, Stage};
 use ruma::{
@@ -22,15 +22,23 @@ use crate::{
     call::Call,
     error::Error,
     texts,
-    uia::{Auth, Evidence, Gate, PasswordEvidence, Purpose, string},
+    uia::{Auth, Evidence, Gate, Purpose, string},
 };
 
 const ENDPOINT: &str = "login";
 
+/// The one login type whose proof is the homeserver's to check: it needs the
+/// application service's own token.
+const APPLICATION_SERVICE: &str = "m.login.application_service";
+
 /// `GET /login`: the types that are let through.
-pub(crate) fn types() -> Response {
-    let token = json!({"type": Stage::Token.as_str(), "get_login_token": true});
-    Json(json!({"flows": [{"type": Stage::Password.as_str()}, token]})).into_response()
+pub(crate) async fn types(app: &App, call: &Call) -> Result<Response, Error> {
+    let mut flows = vec![
+        json!({"type": Stage::Password.as_str()}),
+        json!({"type": Stage::Token.as_str(), "get_login_token": true}),
+    ];
+    flows.extend(app.homeserver().relayed_login_types(&call.context).await?);
+    Ok(Json(json!({"flows": flows})).into_response())
 }
 
 /// `POST /login`
@@ -51,7 +59,7 @@ pub(crate) async fn log_in(app: &App, mut call: Call) -> Result<Response, Error>
         endpoint: ENDPOINT,
     };
     let login = Login { gate, asked };
-    if has_auth { login.resume(auth).await } else { login.begin(&call.body).await }
+    if has_auth { login.resume(auth).await } else { login.begin(&call).await }
 }
 
 /// One request to log in.
@@ -62,7 +70,8 @@ struct Login<'a> {
 
 impl Login<'_> {
     /// A body without `auth`: it is the first stage itself.
-    async fn begin(&self, body: &Map<String, Value>) -> Result<Response, Error> {
+    async fn begin(&self, call: &Call) -> Result<Response, Error> {
+        let body = &call.body;
         match string(body, "type")? {
             Some(kind) if kind == Stage::Password.as_str() => {
                 let Evidence::Password(evidence) = Evidence::read(body)? else {
@@ -71,6 +80,10 @@ impl Login<'_> {
                 self.password(&evidence, None, Some(texts::NEEDS_CODE)).await
             }
             Some(kind) if kind == Stage::Token.as_str() => self.token(body).await,
+            Some(APPLICATION_SERVICE) => {
+                let homeserver = self.gate.app.homeserver();
+                Ok(homeserver.relay_login(&call.head(), body, &call.context).await?)
+            }
             Some(_) => Err(unknown_type().into()),
             None => {
                 let message = "`type` is missing.";
@@ -87,9 +100,8 @@ impl Login<'_> {
             }
             Auth::Attempt { session: Some(id), evidence } => (id, evidence),
             Auth::Session(id) => {
-                let (session, factors) = self.gate.lookup(&id).await?;
-                self.check(&session)?;
-                return Err(self.gate.ask(&session, factors.as_ref(), None));
+                self.check(&self.gate.lookup(&id).await?.0)?;
+                return self.mint(self.gate.execute(&id).await?.proof, None).await;
             }
             Auth::Absent | Auth::Attempt { session: None, .. } => {
                 let (session, factors) = self.gate.open().await?;
@@ -121,7 +133,13 @@ impl Login<'_> {
         anonymous: Option<Session>,
         error: Option<&str>,
     ) -> Result<Response, Error> {
+        if let (true, None) = (self.gate.app.homeserver().checks_by_login(), &anonymous)
+            && let Some(response) = self.at_once(evidence).await?
+        {
+            return Ok(response);
+        }
         let (user, factors) = self.verified(evidence).await?;
+        self.gate.app.settings().check_policy(&user, factors.protect())?;
         if let Some(anonymous) = anonymous {
             self.close(anonymous).await?;
         }
@@ -129,6 +147,52 @@ impl Login<'_> {
         match self.pass(session, Stage::Password, &self.gate.flows(Some(&factors)))? {
             Progress::Done(proof) => self.mint(proof, Some(factors.version)).await,
             Progress::More(session) => self.ask_second(session, &factors, error).await,
+        }
+    }
+
+    /// Logs in with the password alone whoever is expected to need no more;
+    /// none where it takes more, and no login is left behind.
+    async fn at_once(&self, evidence: &PasswordEvidence) -> Result<Option<Response>, Error> {
+        let app = self.gate.app;
+        let homeserver = app.homeserver();
+        let settings = app.settings();
+        let Some(user) = likely_user(&evidence.identifier, homeserver.server_name()) else {
+            return Ok(None);
+        };
+        if app.store().lookup_factors(&user).await?.protect() || settings.policy.requires(&user) {
+            return Ok(None);
+        }
+        let device = self.asked.clone().into();
+        let login = match homeserver.log_in_at_once(evidence, &device, self.gate.context).await? {
+            AtOnce::LoggedIn(login) => login,
+            AtOnce::Wrong => return Err(Refusal::forbidden(texts::WRONG_PASSWORD).into()),
+            AtOnce::Refused(refusal) => return Err(refusal.into()),
+        };
+        // The login exists, and nobody has seen it: whose it is and what that
+        // user has is looked at now, for what was expected may be wrong, and a
+        // factor may have been confirmed meanwhile.
+        let user = login.user().to_owned();
+        let enough = match app.store().lookup_factors(&user).await {
+            Ok(factors) => !factors.protect() && !settings.policy.requires(&user),
+            Err(error) => {
+                homeserver.undo(login, self.gate.context).await?;
+                return Err(error.into());
+            }
+        };
+        if !enough {
+            homeserver.undo(login, self.gate.context).await?;
+            return Ok(None);
+        }
+        let flows = Flows::new([[Stage::Password]]);
+        match self.pass(self.session_of(user), Stage::Password, &flows)? {
+            Progress::Done(proof) => match login.release(&proof) {
+                Ok(response) => Ok(Some(response)),
+                Err(login) => {
+                    homeserver.undo(*login, self.gate.context).await?;
+                    Err(Error::Contended)
+                }
+            },
+            Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
     }
 

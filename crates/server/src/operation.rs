@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE64URL_NOPAD;
-use myelin_homeserver::{Operation, OperationRequest, Refusal, Registration, Silent};
+use myelin_homeserver::{Operation, Performed, Reauthentication, Refusal, Registration, Silent};
 use myelin_storage::{Action, TokenDigest};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -14,8 +14,8 @@ use crate::{
     App,
     call::Call,
     error::Error,
-    texts,
-    uia::{Auth, Gate, Purpose},
+    relay, texts,
+    uia::{Auth, Evidence, Gate, Purpose},
 };
 
 /// An operation of the homeserver: gate, then perform.
@@ -24,28 +24,42 @@ pub(crate) async fn run(
     mut call: Call,
     operation: Operation,
 ) -> Result<Response, Error> {
+    let homeserver = app.homeserver();
+    if relay::is_for(app, &call, operation) {
+        return relay::run(app, call, operation).await;
+    }
     let identity = match operation {
         Operation::Register => None,
         _ => Some(call.identity(app).await?),
     };
     let auth = Auth::take(&mut call.body)?;
     let gate = match &identity {
-        Some(identity) => call.gate(app, identity),
+        Some(identity) => Gate { purpose: purpose(app), ..call.gate(app, identity) },
         None => registration_gate(app, &call)?,
     };
-    let request = OperationRequest {
-        operation,
-        identity,
-        path_parameters: call.parameters.clone(),
-        query: call.uri.query().map(str::to_owned),
-        body: call.body.clone(),
-    };
-    app.homeserver().precheck(&request).await??;
-    if let Silent::Done(response) = app.homeserver().try_silently(&request, &call.context).await? {
+    let mut request = call.operation(operation, identity);
+    homeserver.precheck(&request).await??;
+    if let Silent::Done(response) = homeserver.try_silently(&request, &call.context).await? {
         return Ok(response);
     }
-    let proof = gate.authorise(auth).await?;
-    Ok(app.homeserver().perform(proof, request, &call.context).await?)
+    let passed = gate.authorise(&auth).await?;
+    request.password = match (auth, &gate.purpose) {
+        (Auth::Attempt { evidence: Evidence::Password(evidence), .. }, Purpose::Forwarded) => {
+            Some(*evidence)
+        }
+        _ => None,
+    };
+    match homeserver.perform(passed.proof, request, &call.context).await? {
+        Performed::Answered(response) => Ok(response),
+        Performed::WrongPassword => Err(gate.reopen(&passed.before, texts::WRONG_PASSWORD).await?),
+    }
+}
+
+fn purpose(app: &App) -> Purpose {
+    match app.homeserver().reauthentication() {
+        Reauthentication::OnProof => Purpose::Operation,
+        Reauthentication::WithPassword => Purpose::Forwarded,
+    }
 }
 
 fn registration_gate<'a>(app: &'a App, call: &'a Call) -> Result<Gate<'a>, Error> {
@@ -68,7 +82,7 @@ pub(crate) async fn login_token(app: &App, mut call: Call) -> Result<Response, E
     let identity = call.identity(app).await?;
     let auth = Auth::take(&mut call.body)?;
     let gate = call.gate(app, &identity);
-    let proof = gate.authorise(auth).await?;
+    let proof = gate.authorise(&auth).await?.proof;
     // The proof is for this user's request: the binding says so.
     let Some(user) = proof.user().map(ToOwned::to_owned) else {
         return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());

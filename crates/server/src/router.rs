@@ -66,7 +66,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 async fn answer(app: &App, call: Call) -> Result<Response, Error> {
     match call.route.action {
-        Action::LoginTypes => Ok(login::types()),
+        Action::LoginTypes => login::types(app, &call).await,
         Action::Login => login::log_in(app, call).await,
         Action::Protected(operation) => operation::run(app, call, operation).await,
         Action::LoginToken => operation::login_token(app, call).await,

@@ -5,12 +5,22 @@ use std::time::Duration;
 use ipnet::IpNet;
 use myelin_homeserver::BodyLimits;
 use myelin_two_factor::TotpParameters;
+use url::Url;
+
+use crate::Policy;
 
 /// The settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The name that authenticator apps show; the server's name unless set.
     pub issuer: String,
+    /// Where clients reach Myelin, as they write it. Every link is made from it,
+    /// never from what a request says.
+    pub public_url: Url,
+    /// Who has to have a second factor.
+    pub policy: Policy,
+    /// Whether the pages are there that clients open for `m.login.sso`.
+    pub has_pages: bool,
     /// How codes are made and how much drift is forgiven.
     pub totp: TotpParameters,
     /// How long a UIA session lives.
@@ -28,6 +38,9 @@ impl Settings {
     pub fn new(issuer: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),
+            public_url: Url::parse("http://localhost:8008").expect("invariant: it is a URL"),
+            policy: Policy::default(),
+            has_pages: false,
             totp: TotpParameters::default(),
             session_lifetime: myelin_uia::DEFAULT_LIFETIME,
             login_token_lifetime: Duration::from_mins(2),

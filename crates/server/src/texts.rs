@@ -15,6 +15,11 @@ pub(crate) const OTHER_REQUEST: &str =
     "This authentication session belongs to another request. Start again.";
 pub(crate) const OTHER_USER: &str = "Confirm with your own account.";
 pub(crate) const WAIT: &str = "Too many wrong codes. Wait a while before the next one.";
+pub(crate) const REQUIRED: &str =
+    "This account has to have a second factor before it can sign in. Set it up at";
+pub(crate) const LAST_FACTOR: &str =
+    "This account has to have a second factor. Add another authenticator before removing this one.";
+pub(crate) const OTHER_STAGE: &str = "This stage is not offered here.";
 pub(crate) const WRONG_TOKEN: &str = "That token is not valid.";
 pub(crate) const NO_FACTOR: &str =
     "This account has no second factor. Set up an authenticator first.";

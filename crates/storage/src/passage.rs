@@ -2,7 +2,7 @@
 
 use myelin_ambient::Timestamp;
 use myelin_two_factor::{AuthenticatorId, Step, Throttle};
-use myelin_uia::Admitted;
+use myelin_uia::{Admitted, Executable, Session};
 use ruma::OwnedUserId;
 
 use crate::{
@@ -95,16 +95,41 @@ impl Passage {
         now: Timestamp,
     ) -> Result<Self, Error> {
         let session = admitted.session();
+        let after = [session.completed.as_slice(), &[admitted.stage()]].concat();
+        let step = Self::of(session, factors, spend, now)?;
+        Ok(Self { after: join_stages(&after), finishes: admitted.finishes(), ..step })
+    }
+
+    /// The end of a session in which every stage is passed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub(crate) fn execution(
+        executable: &Executable,
+        factors: Option<&Factors>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        Self::of(executable.session(), factors, Spend::Nothing, now)
+    }
+
+    /// The end of the session as it stands.
+    fn of(
+        session: &Session,
+        factors: Option<&Factors>,
+        spend: Spend,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         if factors.is_some_and(|factors| session.user.as_ref() != Some(&factors.user)) {
             return Err(Error::Decision { what: "the session is another user's" });
         }
-        let after = [session.completed.as_slice(), &[admitted.stage()]].concat();
+        let before = join_stages(&session.completed);
         Ok(Self {
             session: session.id.digest(),
             user: session.user.as_ref().map(ToString::to_string).unwrap_or_default(),
-            before: join_stages(&session.completed),
-            after: join_stages(&after),
-            finishes: admitted.finishes(),
+            after: before.clone(),
+            before,
+            finishes: true,
             now: millis(now),
             cost: Cost::new(factors, spend)?,
         })

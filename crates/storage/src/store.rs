@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use myelin_ambient::Timestamp;
 use myelin_two_factor::{AuthenticatorId, Name, RecoveryHash, TotpSecret};
-use myelin_uia::{Admitted, Progress, Session, SessionId};
+use myelin_uia::{Admitted, Authenticated, Executable, Progress, Session, SessionId};
 use ruma::{OwnedUserId, UserId};
 
 use crate::{
@@ -77,6 +77,18 @@ pub trait Store: Debug + Send + Sync {
         now: Timestamp,
         event: Option<Event>,
     ) -> Result<Outcome<Progress>, Error>;
+
+    /// Ends a session in which a whole flow is passed: its operation may be
+    /// performed, once. `factors` are those of the session's user.
+    ///
+    /// [`Outcome::Stale`] where the factors have changed, or the session has
+    /// expired or gone.
+    async fn execute_session(
+        &self,
+        executable: Executable,
+        factors: Option<&Factors>,
+        now: Timestamp,
+    ) -> Result<Outcome<Authenticated>, Error>;
 
     /// Commits a change to the factors as they were read, with its `event`.
     async fn change(

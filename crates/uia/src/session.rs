@@ -7,6 +7,11 @@
 //!      └─▶ Refusal: the session, and whoever uses it rightly, is not touched
 //! ```
 //!
+//! A stage that is passed away from the operation, on a fallback page, leaves
+//! the session with all stages passed and the operation not performed
+//! ([`Session::admit_elsewhere`]); the request for it then spends the session
+//! ([`Session::admit_execution`]).
+//!
 //! A transition consumes the session and returns the next. What proves a stage
 //! (a password, a code) and where sessions are kept is decided elsewhere.
 
@@ -106,6 +111,11 @@ pub struct Admitted {
     finishes: bool,
 }
 
+/// A session in which a whole flow is passed, asked for by the request that it
+/// is bound to. Only [`Session::admit_execution`] makes it.
+#[derive(Clone, Debug)]
+pub struct Executable(Session);
+
 /// What a completed stage led to.
 #[derive(Debug)]
 pub enum Progress {
@@ -182,6 +192,70 @@ impl Session {
         let finishes = flows.finished_by(&after);
         Ok(Admitted { session: self, stage, finishes })
     }
+
+    /// Admits `stage` where the operation is not at hand: on a fallback page,
+    /// which knows the session's name and nothing of the request. Passing the
+    /// last stage there performs nothing; the session waits for its request.
+    ///
+    /// [Client-Server API, Fallback](https://spec.matrix.org/v1.16/client-server-api/#fallback)
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Expired`] or [`Refusal::OutOfOrder`].
+    pub fn admit_elsewhere(
+        self,
+        flows: &Flows,
+        stage: Stage,
+        now: Timestamp,
+    ) -> Result<Admitted, Refusal> {
+        if now >= self.expires {
+            return Err(Refusal::Expired);
+        }
+        if !flows.admit(&self.completed, stage) {
+            return Err(Refusal::OutOfOrder);
+        }
+        Ok(Admitted { session: self, stage, finishes: false })
+    }
+
+    /// Admits the operation of a session in which a whole flow is passed.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::OutOfOrder`] while stages are missing; else as
+    /// [`Self::check`].
+    pub fn admit_execution(
+        self,
+        binding: &Binding,
+        flows: &Flows,
+        now: Timestamp,
+    ) -> Result<Executable, Refusal> {
+        self.check(binding, now)?;
+        if flows.finished_by(&self.completed) {
+            Ok(Executable(self))
+        } else {
+            Err(Refusal::OutOfOrder)
+        }
+    }
+
+    fn authenticated(self) -> Authenticated {
+        let Self { id: session, user, binding, completed, expires: _, memo } = self;
+        Authenticated { session, user, binding, completed, memo }
+    }
+}
+
+impl Executable {
+    /// The session.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.0
+    }
+
+    /// Spends the session. To be called where a store has ended it: of several
+    /// callers, a store must let only one through.
+    #[must_use]
+    pub fn execute(self) -> Authenticated {
+        self.0.authenticated()
+    }
 }
 
 impl Admitted {
@@ -213,8 +287,7 @@ impl Admitted {
         if !finishes {
             return Progress::More(session);
         }
-        let Session { id: session, user, binding, completed, expires: _, memo } = session;
-        Progress::Done(Authenticated { session, user, binding, completed, memo })
+        Progress::Done(session.authenticated())
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Stage {
     Recovery,
     /// `m.login.token`: a single-use token that a passed flow has earned.
     Token,
+    /// `m.login.sso`: both factors, passed on a page of the server's own.
+    Sso,
     /// `m.login.dummy`: always passes; registration only.
     Dummy,
     /// `m.login.registration_token`; registration only.
@@ -23,11 +25,12 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage this engine knows.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Password,
         Self::Totp,
         Self::Recovery,
         Self::Token,
+        Self::Sso,
         Self::Dummy,
         Self::RegistrationToken,
     ];
@@ -40,6 +43,7 @@ impl Stage {
             Self::Totp => "m.login.2fa.totp",
             Self::Recovery => "m.login.2fa.recovery",
             Self::Token => "m.login.token",
+            Self::Sso => "m.login.sso",
             Self::Dummy => "m.login.dummy",
             Self::RegistrationToken => "m.login.registration_token",
         }

@@ -209,3 +209,43 @@ proptest! {
         }
     }
 }
+
+/// The session once the page has passed this stage in it.
+fn passed_on_a_page(session: Session, flows: &Flows, stage: Stage) -> Session {
+    let admitted = session.admit_elsewhere(flows, stage, NOW).expect("it comes next");
+    assert!(!admitted.finishes(), "a page performs nothing");
+    let Progress::More(session) = admitted.complete() else { panic!("it was performed") };
+    session
+}
+
+#[test]
+fn a_flow_passed_on_a_page_waits_for_its_own_request() {
+    let flows = Flows::new([vec![Stage::Sso], vec![Stage::Password, Stage::Totp]]);
+    let session = passed_on_a_page(session(), &flows, Stage::Sso);
+    let other = binding(user_id!("@bob:localhost"));
+    let refused = session.clone().admit_execution(&other, &flows, NOW);
+    assert_eq!(refused.unwrap_err(), Refusal::OtherRequest);
+    let executable = session.admit_execution(&binding(alice()), &flows, NOW).unwrap();
+    let proof = executable.execute();
+    assert_eq!((proof.user(), proof.completed()), (Some(alice()), &[Stage::Sso][..]));
+}
+
+#[test]
+fn nothing_is_performed_while_a_stage_is_missing() {
+    for session in [session(), after(&[Stage::Password])] {
+        let refused = session.admit_execution(&binding(alice()), &two_factor(), NOW);
+        assert_eq!(refused.unwrap_err(), Refusal::OutOfOrder);
+    }
+}
+
+#[test]
+fn a_page_can_neither_skip_a_stage_nor_use_a_session_that_is_over() {
+    let early = session().admit_elsewhere(&two_factor(), Stage::Totp, NOW);
+    assert_eq!(early.unwrap_err(), Refusal::OutOfOrder);
+    let late = NOW + DEFAULT_LIFETIME;
+    let over = session().admit_elsewhere(&two_factor(), Stage::Password, late);
+    assert_eq!(over.unwrap_err(), Refusal::Expired);
+    let done = passed_on_a_page(after(&[Stage::Password]), &two_factor(), Stage::Totp);
+    let over = done.admit_execution(&binding(alice()), &two_factor(), late);
+    assert_eq!(over.unwrap_err(), Refusal::Expired);
+}

@@ -39,7 +39,7 @@ use tower::ServiceExt;
 use self::{failure::Failure, state::State};
 use crate::{
     AccessToken, Context, Device, Error, Homeserver, OperationRequest, Password, PasswordCheck,
-    Refusal, Registration, Resolved, Silent,
+    Performed, Refusal, Registration, Resolved, Silent,
 };
 
 pub use options::{
@@ -128,8 +128,8 @@ impl Homeserver for Embedded {
         proof: Authenticated,
         request: OperationRequest,
         context: &Context,
-    ) -> Result<Response, Error> {
-        respond(self.state.perform(&proof, &request, context).await)
+    ) -> Result<Performed, Error> {
+        respond(self.state.perform(&proof, &request, context).await).map(Performed::Answered)
     }
 
     fn registration(&self) -> Registration {

@@ -20,7 +20,7 @@ use crate::{Error, OperationRequest, Refusal, access_token, strict_json};
 /// Reads the request for an operation as one of ruma's.
 pub(super) fn parse<R: IncomingRequest>(request: &OperationRequest) -> Result<R, Refusal> {
     let path: Vec<_> = request.path_parameters.iter().map(String::as_str).collect();
-    read(request.query.as_deref(), &request.body, &path)
+    read(request.head.uri.query(), &request.body, &path)
 }
 
 fn read<R: IncomingRequest>(

@@ -6,11 +6,11 @@ use axum::{
     body::{Body, to_bytes},
     response::Response,
 };
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use myelin_ambient::{FrozenClock, SeededEntropy, SystemEntropy, Timestamp};
 use myelin_homeserver::{
-    AccessToken, Context, Device, Homeserver, Identity, Operation, OperationRequest, Password,
-    PasswordCheck, Refusal, Resolved, Silent,
+    AccessToken, Context, Device, Head, Homeserver, Identity, Operation, OperationRequest,
+    Password, PasswordCheck, Performed, Refusal, Resolved, Silent,
     embedded::{Embedded, EmbeddedOptions, PasswordParameters, RegistrationPolicy},
 };
 use myelin_storage::{Action, Database, FixedKeySource, Key, Keyring, OpenOptions, Quota, open};
@@ -147,7 +147,8 @@ impl Home {
         if let Err(refusal) = self.embedded.precheck(&request).await.unwrap() {
             return Reply::of(axum::response::IntoResponse::into_response(refusal)).await;
         }
-        let response = self.embedded.perform(proof(user), request, &context()).await.unwrap();
+        let performed = self.embedded.perform(proof(user), request, &context()).await.unwrap();
+        let response = answered(performed);
         Reply::of(response).await
     }
 
@@ -244,9 +245,15 @@ pub(crate) fn request(
         operation,
         identity,
         path_parameters: path.iter().map(|&parameter| parameter.to_owned()).collect(),
-        query: None,
+        head: Head { method: Method::POST, uri: Uri::from_static("/"), headers: HeaderMap::new() },
         body: from_value(body).unwrap(),
+        password: None,
     }
+}
+
+pub(crate) fn answered(performed: Performed) -> Response {
+    let Performed::Answered(response) = performed else { panic!("no password is asked for") };
+    response
 }
 
 /// The proof of someone who passed a flow.

@@ -31,7 +31,7 @@ pub(crate) async fn begin(app: &App, mut call: Call) -> Result<Response, Error> 
     let auth = Auth::take(&mut call.body)?;
     let name = name(&call.body)?;
     check_room(&app.store().lookup_factors(&identity.user).await?)?;
-    let proof = Grounds::Proof(call.gate(app, &identity).authorise(auth).await?);
+    let proof = Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof);
     let pending = Authenticator::enrol(name, app.now(), app.entropy());
     let response = shown_once(app, &identity.user, &pending);
     change(app, &call, &identity, &proof, |factors| {

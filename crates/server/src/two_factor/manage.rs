@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use myelin_homeserver::Refusal;
-use myelin_storage::{Action, Change, Event};
+use myelin_storage::{Action, Change, Event, Factors};
 use myelin_two_factor::Status;
 use ruma::api::error::ErrorKind;
 use serde_json::json;
@@ -46,7 +46,8 @@ pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error>
     let grounds = if pending {
         Grounds::Token
     } else {
-        Grounds::Proof(call.gate(app, &identity).authorise(auth).await?)
+        check_not_last(app, &factors)?;
+        Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof)
     };
     change(app, &call, &identity, &grounds, |factors| {
         let enrolled = named(&call, factors)?;
@@ -54,11 +55,23 @@ pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error>
         let detail = Some(id.to_string());
         match enrolled.status {
             Status::Pending => Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ())),
-            _ => Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ())),
+            _ => {
+                check_not_last(app, factors)?;
+                Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ()))
+            }
         }
     })
     .await?;
     Ok(Json(json!({})).into_response())
+}
+
+/// Where the policy requires a second factor, the last one stays.
+fn check_not_last(app: &App, factors: &Factors) -> Result<(), Refusal> {
+    let kept = factors.authenticators.iter().filter(|a| a.status != Status::Pending).count();
+    if kept > 1 || !app.settings().policy.requires(&factors.user) {
+        return Ok(());
+    }
+    Err(Refusal::forbidden(texts::LAST_FACTOR))
 }
 
 /// `POST /account/two-factor/recovery`: ten new codes; the old ones end.
@@ -68,7 +81,7 @@ pub(crate) async fn regenerate(app: &App, mut call: Call) -> Result<Response, Er
     if !app.store().lookup_factors(&identity.user).await?.protect() {
         return Err(no_factor().into());
     }
-    let proof = Grounds::Proof(call.gate(app, &identity).authorise(auth).await?);
+    let proof = Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof);
     let (codes, texts) = new_codes(app).await;
     change(app, &call, &identity, &proof, |factors| {
         if !factors.protect() {

@@ -15,7 +15,8 @@ use crate::{App, call::Call, error::Error};
 pub(crate) async fn status(app: &App, call: Call) -> Result<Response, Error> {
     let identity = call.identity(app).await?;
     let factors = app.store().lookup_factors(&identity.user).await?;
-    Ok(Json(json!({"providers": providers(&factors), "required": false})).into_response())
+    let required = app.settings().policy.requires(&identity.user);
+    Ok(Json(json!({"providers": providers(&factors), "required": required})).into_response())
 }
 
 fn providers(factors: &Factors) -> Map<String, Value> {

@@ -1,11 +1,8 @@
 //! The `auth` dict of a request, read strictly.
 
-use myelin_homeserver::{Password, Refusal};
+use myelin_homeserver::{Password, PasswordEvidence, Refusal};
 use myelin_uia::Stage;
-use ruma::api::{
-    client::uiaa::{MatrixUserIdentifier, UserIdentifier},
-    error::ErrorKind,
-};
+use ruma::api::{client::uiaa::MatrixUserIdentifier, error::ErrorKind};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -37,13 +34,6 @@ pub(crate) enum Evidence {
     Unknown,
 }
 
-/// A password, and whose it is said to be.
-#[derive(Debug)]
-pub(crate) struct PasswordEvidence {
-    pub(crate) identifier: UserIdentifier,
-    pub(crate) password: Password,
-}
-
 impl Evidence {
     /// The stage that it could prove.
     pub(crate) fn stage(&self) -> Option<Stage> {
@@ -61,28 +51,26 @@ impl Evidence {
     pub(crate) fn read(dict: &Map<String, Value>) -> Result<Self, Refusal> {
         let stage = required(dict, "type")?;
         Ok(match Stage::parse(stage) {
-            Some(Stage::Password) => Self::Password(Box::new(PasswordEvidence::read(dict)?)),
+            Some(Stage::Password) => Self::Password(Box::new(password(dict)?)),
             Some(Stage::Totp) => Self::Totp(secret(dict, "token")?),
             Some(Stage::Recovery) => Self::Recovery(secret(dict, "token")?),
             Some(Stage::Dummy) => Self::Dummy,
             Some(Stage::RegistrationToken) => Self::RegistrationToken(secret(dict, "token")?),
-            Some(Stage::Token) | None => Self::Unknown,
+            Some(Stage::Token | Stage::Sso) | None => Self::Unknown,
         })
     }
 }
 
-impl PasswordEvidence {
-    /// Reads `identifier` (or the legacy `user`) and `password`.
-    fn read(dict: &Map<String, Value>) -> Result<Self, Refusal> {
-        let password = Password::new(required(dict, "password")?);
-        let identifier = if let Some(identifier) = dict.get("identifier") {
-            serde_json::from_value(identifier.clone())
-                .map_err(|_| bad_json("`identifier` is not a valid user identifier."))?
-        } else {
-            MatrixUserIdentifier::new(required(dict, "user")?.to_owned()).into()
-        };
-        Ok(Self { identifier, password })
-    }
+/// Reads `identifier` (or the legacy `user`) and `password`.
+fn password(dict: &Map<String, Value>) -> Result<PasswordEvidence, Refusal> {
+    let password = Password::new(required(dict, "password")?);
+    let identifier = if let Some(identifier) = dict.get("identifier") {
+        serde_json::from_value(identifier.clone())
+            .map_err(|_| bad_json("`identifier` is not a valid user identifier."))?
+    } else {
+        MatrixUserIdentifier::new(required(dict, "user")?.to_owned()).into()
+    };
+    Ok(PasswordEvidence { identifier, password })
 }
 
 impl Auth {
@@ -95,7 +83,10 @@ impl Auth {
             Some(_) => return Err(bad_json("`auth` must be an object.")),
         };
         let session = string(&dict, "session")?.map(str::to_owned);
-        if let (Some(session), 1) = (&session, dict.len()) {
+        // Some clients name the stage whose page they have shown.
+        let on_page = string(&dict, "type")? == Some(Stage::Sso.as_str());
+        let rest = dict.len() - 1 - usize::from(on_page);
+        if let (Some(session), 0) = (&session, rest) {
             return Ok(Self::Session(session.clone()));
         }
         Ok(Self::Attempt { session, evidence: Evidence::read(&dict)? })

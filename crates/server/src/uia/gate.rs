@@ -7,10 +7,12 @@ use axum::{
 use http::StatusCode;
 use myelin_ambient::Timestamp;
 use myelin_homeserver::{Context, Refusal};
-use myelin_storage::{Action, Change, Event, Factors, Outcome, Spend};
+use myelin_storage::{Action, Change, Event, Factors, Outcome, Spend, Version};
 use myelin_two_factor::Throttle;
 use myelin_uia::{
-    Admitted, Authenticated, Binding, Flows, Progress, Session, SessionId, Stage, with_error,
+    Admitted, Authenticated, Binding, Flows, Progress,
+    Refusal::{Expired, OtherRequest, OutOfOrder},
+    Session, SessionId, Stage, with_error,
 };
 use ruma::{OwnedUserId, UserId};
 use serde_json::{Map, json};
@@ -29,6 +31,9 @@ const ROUNDS: usize = 256;
 pub(crate) enum Purpose {
     /// An operation of a user who has a token.
     Operation,
+    /// An operation of a user who has a token, at a homeserver that checks the
+    /// password itself: it comes last, and goes on with the operation.
+    Forwarded,
     /// A login, whose user is known only after the first stage.
     Login,
     /// A registration, with the flows that the homeserver asks for.
@@ -48,6 +53,16 @@ pub(crate) struct Gate<'a> {
     pub(crate) endpoint: &'static str,
 }
 
+/// A request that has proved enough.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// The proof.
+    pub(crate) proof: Authenticated,
+    /// The session as it was before the last stage, and the version of the
+    /// user's factors then.
+    pub(crate) before: (Session, Option<Version>),
+}
+
 /// What an attempt at a stage is worth.
 pub(crate) enum Judgement {
     /// The stage is passed, and this is used up by it.
@@ -62,17 +77,19 @@ pub(crate) enum Judgement {
 
 impl Gate<'_> {
     /// Lets a request through if it proves enough; else says what to send.
-    pub(crate) async fn authorise(&self, auth: Auth) -> Result<Authenticated, Error> {
+    pub(crate) async fn authorise(&self, auth: &Auth) -> Result<Passed, Error> {
         match auth {
             Auth::Absent => Err(self.fresh(None).await?),
-            Auth::Session(id) => Err(self.report(&id).await?),
+            Auth::Session(id) => self.execute(id).await,
             Auth::Attempt { session, evidence } => {
                 let current = match session {
-                    Some(id) => self.lookup(&id).await?,
+                    Some(id) => self.lookup(id).await?,
                     None => self.open().await?,
                 };
-                match self.attempt(current, &evidence).await? {
-                    Progress::Done(proof) => Ok(proof),
+                let version = current.1.as_ref().map(|factors| factors.version);
+                let before = (current.0.clone(), version);
+                match self.attempt(current, evidence).await? {
+                    Progress::Done(proof) => Ok(Passed { proof, before }),
                     Progress::More(session) => {
                         let factors = self.factors(session.user.as_deref()).await?;
                         Err(self.ask(&session, factors.as_ref(), None))
@@ -192,21 +209,55 @@ impl Gate<'_> {
         }
     }
 
-    /// Where a session stands.
-    async fn report(&self, id: &str) -> Result<Error, Error> {
-        let (session, factors) = self.lookup(id).await?;
-        session
-            .check(&self.binding, self.app.now())
-            .map_err(|_| Refusal::forbidden(texts::OTHER_REQUEST))?;
-        Ok(self.ask(&session, factors.as_ref(), None))
+    /// Spends a session in which a whole flow is passed, on a fallback page
+    /// perhaps; else says where it stands.
+    pub(crate) async fn execute(&self, id: &str) -> Result<Passed, Error> {
+        for _ in 0..ROUNDS {
+            let (before, factors) = self.lookup(id).await?;
+            let factors = factors.as_ref();
+            let now = self.app.now();
+            let admitted = before.clone().admit_execution(&self.binding, &self.flows(factors), now);
+            let executable = admitted.map_err(|refusal| match refusal {
+                OutOfOrder => self.ask(&before, factors, None),
+                Expired | OtherRequest => Refusal::forbidden(texts::OTHER_REQUEST).into(),
+            })?;
+            let ended = self.app.store().execute_session(executable, factors, now).await?;
+            if let Outcome::Committed(proof) = ended {
+                let version = factors.map(|factors| factors.version);
+                return Ok(Passed { proof, before: (before, version) });
+            }
+        }
+        Err(Error::Contended)
+    }
+
+    /// Brings back a session whose last stage the homeserver has refused, and
+    /// asks for that stage again.
+    pub(crate) async fn reopen(
+        &self,
+        (session, version): &(Session, Option<Version>),
+        text: &str,
+    ) -> Result<Error, Error> {
+        self.keep(session, None).await?;
+        let factors = self.factors(session.user.as_deref()).await?;
+        if let Some(factors) = &factors
+            && Some(factors.version) != *version
+        {
+            // What was passed in it may be void: then it must not outlive the
+            // sessions that were ended before it came back.
+            self.app.store().end_sessions(&factors.user).await?;
+            return Err(Error::Contended);
+        }
+        Ok(self.ask(session, factors.as_ref(), Some(text)))
     }
 
     /// Opens a session in which nothing is passed yet.
     pub(crate) async fn open(&self) -> Result<(Session, Option<Factors>), Error> {
         let lifetime = self.app.settings().session_lifetime;
         let now = self.app.now();
-        let session =
+        let mut session =
             Session::open(self.app.entropy(), self.user.clone(), self.binding, now, lifetime);
+        // A page that confirms it has to say what it is.
+        session.memo = self.user.as_ref().map(|_| json!({"endpoint": self.endpoint}).to_string());
         self.keep(&session, None).await?;
         let factors = self.factors(self.user.as_deref()).await?;
         Ok((session, factors))
@@ -233,13 +284,7 @@ impl Gate<'_> {
     pub(crate) fn flows(&self, factors: Option<&Factors>) -> Flows {
         match (&self.purpose, factors) {
             (Purpose::Registration(flows), _) => flows.clone(),
-            (_, Some(factors)) if factors.protect() => {
-                let mut flows = vec![vec![Stage::Password, Stage::Totp]];
-                if factors.recoverable() {
-                    flows.push(vec![Stage::Password, Stage::Recovery]);
-                }
-                Flows::new(flows)
-            }
+            (purpose, Some(factors)) if factors.protect() => self.protected(purpose, factors),
             // Nobody is known yet: which of them it takes is told after the
             // password, and to the one who knows it.
             (Purpose::Login, None) => Flows::new([
@@ -247,8 +292,25 @@ impl Gate<'_> {
                 vec![Stage::Password, Stage::Totp],
                 vec![Stage::Password, Stage::Recovery],
             ]),
-            (Purpose::Operation | Purpose::Login, _) => Flows::new([[Stage::Password]]),
+            (Purpose::Operation | Purpose::Forwarded | Purpose::Login, _) => {
+                Flows::new([[Stage::Password]])
+            }
         }
+    }
+
+    fn protected(&self, purpose: &Purpose, factors: &Factors) -> Flows {
+        let mut flows = Vec::new();
+        // The first one that clients see: most know it, and nothing else.
+        if self.app.settings().has_pages && !matches!(purpose, Purpose::Login) {
+            flows.push(vec![Stage::Sso]);
+        }
+        let mut second = vec![Stage::Totp];
+        second.extend(factors.recoverable().then_some(Stage::Recovery));
+        flows.extend(second.into_iter().map(|second| match purpose {
+            Purpose::Forwarded => vec![second, Stage::Password],
+            _ => vec![Stage::Password, second],
+        }));
+        Flows::new(flows)
     }
 
     /// The 401 for a session.

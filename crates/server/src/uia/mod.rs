@@ -10,5 +10,5 @@ mod password;
 mod recovery;
 mod totp;
 
-pub(crate) use auth::{Auth, Evidence, PasswordEvidence, string};
+pub(crate) use auth::{Auth, Evidence, string};
 pub(crate) use gate::{Gate, Purpose};

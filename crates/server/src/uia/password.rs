@@ -1,14 +1,11 @@
 //! The stage `m.login.password`: the homeserver decides.
 
-use myelin_homeserver::{PasswordCheck, Refusal};
+use myelin_homeserver::{PasswordCheck, PasswordEvidence, Refusal};
 use myelin_storage::{Action, Factors, Spend};
 use myelin_uia::Session;
 use ruma::{ServerName, UserId, api::client::uiaa::UserIdentifier};
 
-use super::{
-    PasswordEvidence,
-    gate::{Gate, Judgement},
-};
+use super::gate::{Gate, Judgement, Purpose};
 use crate::{error::Error, texts};
 
 /// What a password is worth in this session.
@@ -27,11 +24,15 @@ pub(crate) async fn judge(
     {
         return Err(Refusal::forbidden(texts::OTHER_USER).into());
     }
+    let protected = factors.is_some_and(Factors::protect);
+    let pass = Judgement::Pass(Spend::Nothing, protected.then_some(Action::PasswordPassed));
+    // The password goes on with the operation, and the homeserver's answer to
+    // that decides. It can only be the last stage, so nothing follows from it.
+    if matches!(gate.purpose, Purpose::Forwarded) {
+        return Ok(pass);
+    }
     match homeserver.check_password(identifier, password, gate.context).await? {
-        PasswordCheck::Verified(user) if Some(&user) == session.user.as_ref() => {
-            let protected = factors.is_some_and(Factors::protect);
-            Ok(Judgement::Pass(Spend::Nothing, protected.then_some(Action::PasswordPassed)))
-        }
+        PasswordCheck::Verified(user) if Some(&user) == session.user.as_ref() => Ok(pass),
         PasswordCheck::Verified(_) => Err(Refusal::forbidden(texts::OTHER_USER).into()),
         PasswordCheck::Wrong => Ok(Judgement::Ignore(texts::WRONG_PASSWORD)),
         PasswordCheck::Refused(refusal) => Err(refusal.into()),

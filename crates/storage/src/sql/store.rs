@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use myelin_ambient::Timestamp;
 use myelin_two_factor::{AuthenticatorId, Name, RecoveryHash, TotpSecret};
-use myelin_uia::{Admitted, Progress, Session, SessionId};
+use myelin_uia::{Admitted, Authenticated, Executable, Progress, Session, SessionId};
 use ruma::{OwnedUserId, UserId};
 use tracing::instrument;
 
@@ -70,6 +70,21 @@ impl Store for Engine {
         let passage = Passage::new(&admitted, factors, spend, now)?;
         Ok(if pass_stage(&self.db, passage, event).await? {
             Outcome::Committed(admitted.complete())
+        } else {
+            Outcome::Stale
+        })
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn execute_session(
+        &self,
+        executable: Executable,
+        factors: Option<&Factors>,
+        now: Timestamp,
+    ) -> Result<Outcome<Authenticated>, Error> {
+        let passage = Passage::execution(&executable, factors, now)?;
+        Ok(if pass_stage(&self.db, passage, None).await? {
+            Outcome::Committed(executable.execute())
         } else {
             Outcome::Stale
         })

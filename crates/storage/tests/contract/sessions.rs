@@ -1,7 +1,7 @@
 //! A session moves only forwards, only for its user, only while it lasts, and
 //! ends once.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::SystemEntropy;
 use myelin_storage::{Action, Change, Outcome, Spend, Store};
@@ -9,7 +9,7 @@ use myelin_testing::fixture::{
     ADDRESS, enrol, event, factors_of, flows, keep, login_binding, login_session, open_login,
     origin, unhashed_codes,
 };
-use myelin_testing::{NOW, TestDatabase, on_every_database};
+use myelin_testing::{NOW, TestDatabase, on_every_database, race};
 use myelin_two_factor::Throttle;
 use myelin_uia::{Admitted, Binding, DEFAULT_LIFETIME, Flows, Progress, Session, SessionId, Stage};
 
@@ -28,6 +28,7 @@ on_every_database!(
     a_session_advances_stage_by_stage,
     a_session_that_moved_on_is_stale,
     a_finished_session_is_gone,
+    of_many_requests_for_a_passed_session_one_executes,
     a_session_that_was_never_kept_never_passes,
     changed_factors_end_the_sessions_of_their_user_only,
     counting_and_setting_up_end_no_session,
@@ -172,6 +173,25 @@ async fn a_finished_session_is_gone(database: &TestDatabase) {
     assert!(proof.is_for(&anonymous_binding()));
     assert!(!is_open(&*store, &session).await);
     assert!(matches!(pass().await, Ok(Outcome::Stale)));
+}
+
+async fn of_many_requests_for_a_passed_session_one_executes(database: &TestDatabase) {
+    let store = database.open().await.store;
+    let (session, flows) = anonymous_session();
+    keep_anonymous(&*store, &session).await;
+    let elsewhere = session.admit_elsewhere(&flows, Stage::Dummy, NOW).expect("it comes next");
+    let passed = store.pass_stage(elsewhere, None, Spend::Nothing, NOW, None).await;
+    let Ok(Outcome::Committed(Progress::More(session))) = passed else { panic!("it waits") };
+    assert!(is_open(&*store, &session).await);
+    let executable =
+        session.admit_execution(&anonymous_binding(), &flows, NOW).expect("every stage is passed");
+    let attempts = (0..8).map(|_| {
+        let (store, executable) = (Arc::clone(&store), executable.clone());
+        async move { store.execute_session(executable, None, NOW).await.expect("it answers") }
+    });
+    let outcomes = race(attempts).await;
+    let executed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Committed(_)));
+    assert_eq!(executed.count(), 1);
 }
 
 async fn a_session_that_was_never_kept_never_passes(database: &TestDatabase) {
