@@ -93,6 +93,21 @@ impl Auth {
     }
 }
 
+impl Auth {
+    /// Whether a password is offered.
+    pub(crate) fn offers_password(&self) -> bool {
+        matches!(self, Self::Attempt { evidence: Evidence::Password(_), .. })
+    }
+
+    /// The password that is offered.
+    pub(crate) fn into_password(self) -> Option<PasswordEvidence> {
+        match self {
+            Self::Attempt { evidence: Evidence::Password(evidence), .. } => Some(*evidence),
+            _ => None,
+        }
+    }
+}
+
 /// A string that may be absent.
 pub(crate) fn string<'d>(
     dict: &'d Map<String, Value>,
