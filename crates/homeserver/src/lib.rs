@@ -11,6 +11,7 @@ pub mod embedded;
 mod port;
 mod refusal;
 pub mod strict_json;
+pub mod upstream;
 
 pub use bearer::access_token;
 pub use body::BodyLimits;
