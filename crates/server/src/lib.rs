@@ -11,6 +11,7 @@
 mod app;
 mod call;
 mod capabilities;
+mod elsewhere;
 mod error;
 mod first_bytes;
 mod health;

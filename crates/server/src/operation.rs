@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     App,
     call::Call,
+    elsewhere,
     error::Error,
     relay, texts,
     uia::{Auth, Gate, Purpose},
@@ -55,6 +56,7 @@ pub(crate) async fn run(
             if forwards {
                 app.give_password_back(&call.context);
             }
+            elsewhere::performed(&gate, operation, response.status()).await;
             Ok(response)
         }
         Performed::WrongPassword => Err(gate.reopen(&passed.before, texts::WRONG_PASSWORD).await?),
