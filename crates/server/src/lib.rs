@@ -17,6 +17,8 @@ mod health;
 mod login;
 mod observe;
 mod operation;
+#[expect(dead_code, reason = "the pages that use it come next")]
+mod pages;
 mod paths;
 mod policy;
 mod relay;
@@ -29,6 +31,7 @@ mod two_factor;
 mod uia;
 
 pub use app::App;
+pub use pages::{Logo, NotALogo, PageSettings};
 pub use policy::{Policy, UserPattern};
 pub use router::router;
 pub use serve::{serve, sweep};

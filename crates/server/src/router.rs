@@ -17,9 +17,9 @@ use crate::{
     call::Call,
     capabilities,
     error::Error,
-    health, login, observe, operation,
+    health, login, observe, operation, pages,
     paths::{self, Way},
-    routes::Action,
+    routes::{Action, Route},
     two_factor,
 };
 
@@ -30,6 +30,7 @@ pub fn router(app: App) -> Router {
         .route("/ready", get(health::ready))
         .fallback(dispatch)
         .layer(cors())
+        .layer(middleware::from_fn_with_state(app.clone(), pages::pages))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }
@@ -41,6 +42,10 @@ async fn dispatch(
 ) -> Response {
     match paths::find(request.method(), request.uri().path()) {
         Way::Forward => app.homeserver().forward(request, &context).await,
+        // Without pages of ours it is a path like any other.
+        Way::Route(Route { action: Action::Page(_), .. }, _) => {
+            app.homeserver().forward(request, &context).await
+        }
         Way::Refuse => Refusal::unrecognized().into_response(),
         Way::WrongMethod => {
             let message = "This path has no such method.";
@@ -76,8 +81,8 @@ async fn answer(app: &App, call: Call) -> Result<Response, Error> {
         Action::Rename => two_factor::rename(app, call).await,
         Action::Remove => two_factor::remove(app, call).await,
         Action::Regenerate => two_factor::regenerate(app, call).await,
-        // Answered by the dispatcher, which has the whole request.
-        Action::Capabilities => Err(Refusal::unrecognized().into()),
+        // Answered before, by whom has the whole request.
+        Action::Capabilities | Action::Page(_) => Err(Refusal::unrecognized().into()),
     }
 }
 

@@ -31,6 +31,15 @@ pub enum Action {
     Regenerate,
     /// `GET /capabilities`: the homeserver's, and `m.two_factor`.
     Capabilities,
+    /// A page for people.
+    Page(Page),
+}
+
+/// The pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// A file that pages load.
+    Asset,
 }
 
 impl Action {
@@ -43,9 +52,12 @@ impl Action {
             | Self::Begin
             | Self::Remove
             | Self::Regenerate => true,
-            Self::LoginTypes | Self::Status | Self::Confirm | Self::Rename | Self::Capabilities => {
-                false
-            }
+            Self::LoginTypes
+            | Self::Status
+            | Self::Confirm
+            | Self::Rename
+            | Self::Capabilities
+            | Self::Page(_) => false,
         }
     }
 }
@@ -55,7 +67,8 @@ impl Action {
 pub struct Route {
     /// The HTTP method.
     pub method: Method,
-    /// The path after the prefix; `{…}` stands for one segment.
+    /// The path after the prefix, or a whole path where it begins with `/`;
+    /// `{…}` stands for one segment.
     pub endpoint: &'static str,
     /// What it is for.
     pub action: Action,
@@ -75,8 +88,12 @@ const fn route(method: Method, endpoint: &'static str, action: Action) -> Route 
     Route { method, endpoint, action }
 }
 
+const fn page(method: Method, endpoint: &'static str, page: Page) -> Route {
+    route(method, endpoint, Action::Page(page))
+}
+
 /// The table.
-pub static ROUTES: [Route; 20] = [
+pub static ROUTES: [Route; 21] = [
     route(Method::GET, "login", Action::LoginTypes),
     route(Method::POST, "login", Action::Login),
     route(Method::POST, "register", Action::Protected(Operation::Register)),
@@ -106,6 +123,7 @@ pub static ROUTES: [Route; 20] = [
     route(Method::DELETE, "account/two-factor/totp/{id}", Action::Remove),
     route(Method::POST, "account/two-factor/recovery", Action::Regenerate),
     route(Method::GET, "capabilities", Action::Capabilities),
+    page(Method::GET, "/account/assets/{name}", Page::Asset),
 ];
 
 /// Other methods of paths in the table that a homeserver answers, and that

@@ -7,7 +7,7 @@ use myelin_homeserver::BodyLimits;
 use myelin_two_factor::TotpParameters;
 use url::Url;
 
-use crate::Policy;
+use crate::{PageSettings, Policy};
 
 /// The settings.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Whether the pages are there that clients open for `m.login.sso`.
     pub has_pages: bool,
+    /// How they look.
+    pub pages: PageSettings,
     /// How codes are made and how much drift is forgiven.
     pub totp: TotpParameters,
     /// How long a UIA session lives.
@@ -41,6 +43,7 @@ impl Settings {
             public_url: Url::parse("http://localhost:8008").expect("invariant: it is a URL"),
             policy: Policy::default(),
             has_pages: false,
+            pages: PageSettings::default(),
             totp: TotpParameters::default(),
             session_lifetime: myelin_uia::DEFAULT_LIFETIME,
             login_token_lifetime: Duration::from_mins(2),
