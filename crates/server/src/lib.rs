@@ -21,6 +21,7 @@ mod operation;
 mod pages;
 mod paths;
 mod policy;
+mod refused;
 mod relay;
 mod router;
 pub mod routes;
@@ -29,6 +30,8 @@ mod settings;
 mod texts;
 mod two_factor;
 mod uia;
+mod well_known;
+mod wrong_passwords;
 
 pub use app::App;
 pub use pages::{Logo, NotALogo, PageSettings};
