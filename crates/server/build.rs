@@ -75,9 +75,9 @@ fn declaration(reference: &Entries) -> String {
     for key in reference.keys() {
         let _ = writeln!(rust, "pub(crate) {key}: &'static str,");
     }
-    rust.push_str("}\nimpl Texts {\n#[cfg(test)]\nfn all(&self) -> Vec<(&'static str, &'static str)> {\nvec![\n");
+    rust.push_str("}\nimpl Texts {\n#[cfg(test)]\nfn all(&self) -> Vec<(&'static str, &'static str)> {\nvec![");
     for key in reference.keys() {
-        let _ = writeln!(rust, "({key:?}, self.{key}),");
+        let _ = write!(rust, "({key:?}, self.{key}), ");
     }
     rust.push_str("]\n}\n}\n");
     rust

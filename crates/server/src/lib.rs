@@ -15,9 +15,9 @@ mod error;
 mod first_bytes;
 mod health;
 mod login;
+mod login_token;
 mod observe;
 mod operation;
-#[expect(dead_code, reason = "the pages that use it come next")]
 mod pages;
 mod paths;
 mod policy;
@@ -38,4 +38,4 @@ pub use pages::{Logo, NotALogo, PageSettings};
 pub use policy::{Policy, UserPattern};
 pub use router::router;
 pub use serve::{serve, sweep};
-pub use settings::Settings;
+pub use settings::{NativeLogin, Settings};

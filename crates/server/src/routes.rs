@@ -6,6 +6,7 @@
 
 use http::Method;
 use myelin_homeserver::Operation;
+use myelin_uia::Stage;
 
 /// What a request of a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,14 @@ pub enum Action {
 pub enum Page {
     /// A file that pages load.
     Asset,
+    /// Where a client sends a person to sign in.
+    SignInStart,
+    /// The page for clients that cannot log in by themselves.
+    SignInFallback,
+    /// The steps of a sign-in.
+    SignIn,
+    /// The fallback page of a stage.
+    Fallback(Stage),
 }
 
 impl Action {
@@ -94,7 +103,7 @@ const fn page(method: Method, endpoint: &'static str, page: Page) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 21] = [
+pub static ROUTES: [Route; 33] = [
     route(Method::GET, "login", Action::LoginTypes),
     route(Method::POST, "login", Action::Login),
     route(Method::POST, "register", Action::Protected(Operation::Register)),
@@ -124,6 +133,18 @@ pub static ROUTES: [Route; 21] = [
     route(Method::DELETE, "account/two-factor/totp/{id}", Action::Remove),
     route(Method::POST, "account/two-factor/recovery", Action::Regenerate),
     route(Method::GET, "capabilities", Action::Capabilities),
+    page(Method::GET, "login/sso/redirect", Page::SignInStart),
+    page(Method::GET, "login/sso/redirect/{idpId}", Page::SignInStart),
+    page(Method::GET, "/_matrix/static/client/login", Page::SignInFallback),
+    page(Method::GET, "/_matrix/static/client/login/", Page::SignInFallback),
+    page(Method::GET, "auth/m.login.sso/fallback/web", Page::Fallback(Stage::Sso)),
+    page(Method::POST, "auth/m.login.sso/fallback/web", Page::Fallback(Stage::Sso)),
+    page(Method::GET, "auth/m.login.2fa.totp/fallback/web", Page::Fallback(Stage::Totp)),
+    page(Method::POST, "auth/m.login.2fa.totp/fallback/web", Page::Fallback(Stage::Totp)),
+    page(Method::GET, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
+    page(Method::POST, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
+    page(Method::GET, "/account/sign-in", Page::SignIn),
+    page(Method::POST, "/account/sign-in", Page::SignIn),
     page(Method::GET, "/account/assets/{name}", Page::Asset),
 ];
 

@@ -67,6 +67,10 @@ const fn describe(action: Action) -> &'static str {
 const fn describe_page(page: Page) -> &'static str {
     match page {
         Page::Asset => "what the pages load",
+        Page::SignInStart => "the sign-in page, for a client",
+        Page::SignInFallback => "the same, in its old place",
+        Page::SignIn => "the steps of a sign-in",
+        Page::Fallback(_) => "a stage, on a page",
     }
 }
 

@@ -20,13 +20,18 @@
 
 mod assets;
 mod cookies;
+mod fallback;
 mod fields;
 mod problem;
 mod qr;
 mod reply;
 mod settings;
+mod sign_in;
+mod target;
 mod texts;
+mod trouble;
 mod visit;
+mod when;
 
 use axum::{
     extract::{Request, State},
@@ -48,7 +53,7 @@ use crate::{
 /// for programs (such as letting other origins read the answer).
 pub(crate) async fn pages(State(app): State<App>, request: Request, next: Next) -> Response {
     let way = paths::find(request.method(), request.uri().path());
-    let Way::Route(Route { action: Action::Page(page), .. }, parameters) = way else {
+    let Way::Route(Route { action: Action::Page(page), .. }, _) = way else {
         return next.run(request).await;
     };
     let context = request.extensions().get::<Context>().cloned();
@@ -59,29 +64,24 @@ pub(crate) async fn pages(State(app): State<App>, request: Request, next: Next) 
         return assets::serve(&app, request.uri().path());
     }
     let mut visit = Visit::begin(&app, context, request.headers(), request.uri());
-    let answered = answer(&mut visit, *page, parameters, request).await;
+    let answered = answer(&mut visit, *page, request).await;
     answered.unwrap_or_else(|problem| reply::problem(&visit, &problem))
 }
 
-async fn answer(
-    visit: &mut Visit,
-    page: Page,
-    parameters: Vec<String>,
-    request: Request,
-) -> Result<Response, Problem> {
+async fn answer(visit: &mut Visit, page: Page, request: Request) -> Result<Response, Problem> {
     visit.read(request).await?;
-    handle(visit, page, parameters).await
+    handle(visit, page).await
 }
 
 /// The table of contents.
-async fn handle(
-    visit: &mut Visit,
-    page: Page,
-    parameters: Vec<String>,
-) -> Result<Response, Problem> {
-    let _ = (visit, parameters);
+async fn handle(visit: &mut Visit, page: Page) -> Result<Response, Problem> {
     match page {
         // Answered without a visit.
         Page::Asset => Err(Problem::NotFound),
+        Page::SignInStart => sign_in::start(visit),
+        Page::SignInFallback => sign_in::fallback(visit),
+        Page::SignIn if visit.form.is_some() => sign_in::submit(visit).await,
+        Page::SignIn => sign_in::show(visit).await,
+        Page::Fallback(stage) => fallback::fallback(visit, stage).await,
     }
 }

@@ -17,6 +17,10 @@ pub(crate) enum Problem {
     Over,
     /// There is no such page.
     NotFound,
+    /// The client's address may not be followed.
+    BadTarget,
+    /// No client waits for this sign-in.
+    NoTarget,
     /// It is refused, for this reason.
     Refused(Refusal),
     /// Something of ours does not work.
@@ -60,6 +64,10 @@ impl Problem {
             Self::Stale => (StatusCode::FORBIDDEN, texts.stale_title, texts.stale_text),
             Self::Over => (StatusCode::GONE, texts.over_title, texts.over_text),
             Self::NotFound => (StatusCode::NOT_FOUND, texts.not_found_title, texts.not_found_text),
+            Self::BadTarget => {
+                (StatusCode::BAD_REQUEST, texts.bad_target_title, texts.bad_target_text)
+            }
+            Self::NoTarget => (StatusCode::OK, texts.no_target_title, texts.no_target_text),
             Self::Refused(refusal) => {
                 let reason = [("reason", refusal.message.as_str())];
                 return (refusal.status, texts.refused_title, fill(texts.refused_text, &reason));

@@ -42,18 +42,15 @@ impl Frame {
 }
 
 /// What a page may do besides what every page may.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Allow {
     /// Run scripts that are files of ours.
     pub(crate) scripts: bool,
-    /// Send forms that are answered with a redirect to here: an origin, or a
-    /// scheme with its colon.
-    pub(crate) form_target: Option<String>,
 }
 
 /// A page.
 pub(crate) fn page(visit: &Visit, status: StatusCode, template: &impl Template) -> Response {
-    page_with(visit, status, template, &Allow::default())
+    page_with(visit, status, template, Allow::default())
 }
 
 /// A page that may do more.
@@ -61,7 +58,7 @@ pub(crate) fn page_with(
     visit: &Visit,
     status: StatusCode,
     template: &impl Template,
-    allow: &Allow,
+    allow: Allow,
 ) -> Response {
     let Ok(html) = template.render() else {
         // Only a formatter of ours could fail, and none does.
@@ -80,7 +77,7 @@ pub(crate) fn see_other(visit: &Visit, to: &str) -> Response {
     let Ok(to) = HeaderValue::from_str(to) else { return problem(visit, &Problem::Malformed) };
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, to);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy(&Allow::default()));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy(Allow::default()));
     finish(visit, response)
 }
 
@@ -99,16 +96,14 @@ struct Message<'a> {
     text: &'a str,
 }
 
-fn policy(allow: &Allow) -> HeaderValue {
-    let scripts = if allow.scripts { " script-src 'self';" } else { "" };
-    let target = allow.form_target.as_deref().map(|to| format!(" {to}")).unwrap_or_default();
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self';{scripts} form-action 'self'{target}; \
+fn policy(allow: Allow) -> HeaderValue {
+    HeaderValue::from_static(if allow.scripts {
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+         form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    } else {
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
          frame-ancestors 'none'; base-uri 'none'"
-    );
-    // A target that is no header value is not allowed.
-    HeaderValue::from_str(&policy)
-        .unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))
+    })
 }
 
 fn finish(visit: &Visit, mut response: Response) -> Response {

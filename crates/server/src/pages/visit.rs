@@ -2,7 +2,7 @@
 
 use axum::extract::Request;
 use data_encoding::BASE64URL_NOPAD;
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use myelin_homeserver::Context;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -111,7 +111,7 @@ impl Visit {
 /// Whether a form was sent by a page of ours, as far as the browser says: a
 /// second line behind the form's token.
 fn is_own(headers: &HeaderMap, public_url: &Url) -> bool {
-    let said = |name: &str| headers.get(name).map(|value| value.as_bytes());
+    let said = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     match (said("sec-fetch-site"), said("origin")) {
         (Some(site), _) => matches!(site, b"same-origin" | b"none"),
         // Our pages send no referrer, and so most browsers no origin.
@@ -122,8 +122,6 @@ fn is_own(headers: &HeaderMap, public_url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
