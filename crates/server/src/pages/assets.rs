@@ -16,17 +16,20 @@ use crate::App;
 pub(crate) enum Asset {
     /// How every page looks.
     Style,
+    /// What stands for every page in a list of them.
+    Icon,
     /// Tells a client that its fallback page is done.
     AuthDone,
 }
 
 impl Asset {
-    const ALL: [Self; 2] = [Self::Style, Self::AuthDone];
+    const ALL: [Self; 3] = [Self::Style, Self::Icon, Self::AuthDone];
 
     /// Where it is.
     pub(crate) fn path(self) -> String {
         let (name, kind) = match self {
             Self::Style => ("style", "css"),
+            Self::Icon => ("icon", "svg"),
             Self::AuthDone => ("auth-done", "js"),
         };
         address(name, kind, self.content().as_bytes())
@@ -35,6 +38,7 @@ impl Asset {
     const fn content(self) -> &'static str {
         match self {
             Self::Style => include_str!("assets/style.css"),
+            Self::Icon => include_str!("assets/icon.svg"),
             Self::AuthDone => include_str!("assets/auth-done.js"),
         }
     }
@@ -42,6 +46,7 @@ impl Asset {
     const fn media_type(self) -> &'static str {
         match self {
             Self::Style => "text/css; charset=utf-8",
+            Self::Icon => "image/svg+xml",
             Self::AuthDone => "text/javascript; charset=utf-8",
         }
     }
