@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::{Clock, Entropy, Timestamp};
-use myelin_homeserver::Homeserver;
+use myelin_homeserver::{Context, Homeserver, PasswordCheck, PasswordEvidence, Refusal};
 use myelin_storage::Store;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::Settings;
+use crate::{Settings, error::Error, wrong_passwords::WrongPasswords};
 
 /// The server's parts. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ struct Parts {
     settings: Settings,
     hashing: Arc<Semaphore>,
     readiness: Mutex<Option<(Timestamp, bool)>>,
+    wrong_passwords: WrongPasswords,
 }
 
 /// How long an answer to `/ready` holds: the check writes, and anybody may ask.
@@ -41,7 +42,17 @@ impl App {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let hashing = Arc::new(Semaphore::new(processors));
         let readiness = Mutex::new(None);
-        Self(Arc::new(Parts { homeserver, store, clock, entropy, settings, hashing, readiness }))
+        let wrong_passwords = WrongPasswords::new(settings.wrong_passwords_per_minute);
+        Self(Arc::new(Parts {
+            homeserver,
+            store,
+            clock,
+            entropy,
+            settings,
+            hashing,
+            readiness,
+            wrong_passwords,
+        }))
     }
 
     /// The homeserver behind the gate.
@@ -67,6 +78,31 @@ impl App {
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Checks a password: at the homeserver, and within what the client's
+    /// address may try.
+    pub(crate) async fn check_password(
+        &self,
+        PasswordEvidence { identifier, password }: &PasswordEvidence,
+        context: &Context,
+    ) -> Result<PasswordCheck, Error> {
+        self.take_password(context)?;
+        let check = self.homeserver().check_password(identifier, password, context).await?;
+        if let PasswordCheck::Verified(_) = check {
+            self.give_password_back(context);
+        }
+        Ok(check)
+    }
+
+    /// Counts a password as wrong before it is known to be.
+    pub(crate) fn take_password(&self, context: &Context) -> Result<(), Refusal> {
+        self.0.wrong_passwords.take(context.address, self.now())
+    }
+
+    /// It was right.
+    pub(crate) fn give_password_back(&self, context: &Context) {
+        self.0.wrong_passwords.give_back(context.address, self.now());
     }
 
     /// Whether anyone can be let in, as `check` says now or said a moment ago.

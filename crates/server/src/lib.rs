@@ -19,6 +19,7 @@ mod observe;
 mod operation;
 mod paths;
 mod policy;
+mod refused;
 mod relay;
 mod router;
 pub mod routes;
@@ -27,6 +28,8 @@ mod settings;
 mod texts;
 mod two_factor;
 mod uia;
+mod well_known;
+mod wrong_passwords;
 
 pub use app::App;
 pub use policy::{Policy, UserPattern};

@@ -163,11 +163,13 @@ impl Login<'_> {
             return Ok(None);
         }
         let device = self.asked.clone().into();
+        app.take_password(self.gate.context)?;
         let login = match homeserver.log_in_at_once(evidence, &device, self.gate.context).await? {
             AtOnce::LoggedIn(login) => login,
             AtOnce::Wrong => return Err(Refusal::forbidden(texts::WRONG_PASSWORD).into()),
             AtOnce::Refused(refusal) => return Err(refusal.into()),
         };
+        app.give_password_back(self.gate.context);
         // The login exists, and nobody has seen it: whose it is and what that
         // user has is looked at now, for what was expected may be wrong, and a
         // factor may have been confirmed meanwhile.
@@ -200,15 +202,12 @@ impl Login<'_> {
     /// it was checked.
     async fn verified(&self, evidence: &PasswordEvidence) -> Result<(OwnedUserId, Factors), Error> {
         let app = self.gate.app;
-        let PasswordEvidence { identifier, password } = evidence;
-        let mut factors = match likely_user(identifier, app.homeserver().server_name()) {
+        let mut factors = match likely_user(&evidence.identifier, app.homeserver().server_name()) {
             Some(user) => Some(app.store().lookup_factors(&user).await?),
             None => None,
         };
         for _ in 0..3 {
-            let check =
-                app.homeserver().check_password(identifier, password, self.gate.context).await?;
-            match (check, factors) {
+            match (app.check_password(evidence, self.gate.context).await?, factors) {
                 (PasswordCheck::Verified(user), Some(factors)) if factors.user == user => {
                     return Ok((user, factors));
                 }

@@ -15,7 +15,7 @@ use crate::{
     call::Call,
     error::Error,
     relay, texts,
-    uia::{Auth, Evidence, Gate, Purpose},
+    uia::{Auth, Gate, Purpose},
 };
 
 /// An operation of the homeserver: gate, then perform.
@@ -42,15 +42,21 @@ pub(crate) async fn run(
     if let Silent::Done(response) = homeserver.try_silently(&request, &call.context).await? {
         return Ok(response);
     }
+    let forwards = matches!(gate.purpose, Purpose::Forwarded) && auth.offers_password();
+    if forwards {
+        app.take_password(&call.context)?;
+    }
     let passed = gate.authorise(&auth).await?;
-    request.password = match (auth, &gate.purpose) {
-        (Auth::Attempt { evidence: Evidence::Password(evidence), .. }, Purpose::Forwarded) => {
-            Some(*evidence)
-        }
-        _ => None,
-    };
+    if forwards {
+        request.password = auth.into_password();
+    }
     match homeserver.perform(passed.proof, request, &call.context).await? {
-        Performed::Answered(response) => Ok(response),
+        Performed::Answered(response) => {
+            if forwards {
+                app.give_password_back(&call.context);
+            }
+            Ok(response)
+        }
         Performed::WrongPassword => Err(gate.reopen(&passed.before, texts::WRONG_PASSWORD).await?),
     }
 }

@@ -56,7 +56,7 @@ fn matching(raw_path: &str) -> Option<Vec<(&'static Route, Vec<&str>)>> {
 }
 
 /// The parameters with which `template` reads as `path`.
-fn parameters<'p>(template: &str, path: &'p str) -> Option<Vec<&'p str>> {
+pub(crate) fn parameters<'p>(template: &str, path: &'p str) -> Option<Vec<&'p str>> {
     let mut parameters = Vec::new();
     let mut segments = path.split('/');
     for expected in template.split('/') {
@@ -80,7 +80,7 @@ fn is_disguised(raw_path: &str) -> bool {
 }
 
 /// The most lenient reading of a path that any server is known to do.
-fn lenient(raw_path: &str) -> String {
+pub(crate) fn lenient(raw_path: &str) -> String {
     let mut path = raw_path.to_owned();
     // `%252f` is `/` to whoever decodes twice.
     for _ in 0..3 {

@@ -19,8 +19,9 @@ use crate::{
     error::Error,
     health, login, observe, operation,
     paths::{self, Way},
+    refused::is_refused,
     routes::Action,
-    two_factor,
+    two_factor, well_known,
 };
 
 /// The whole server as a service.
@@ -28,6 +29,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
+        .route(well_known::PATH, get(well_known::well_known))
         .fallback(dispatch)
         .layer(cors())
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
@@ -40,7 +42,7 @@ async fn dispatch(
     request: Request,
 ) -> Response {
     match paths::find(request.method(), request.uri().path()) {
-        Way::Forward => app.homeserver().forward(request, &context).await,
+        Way::Forward => forward(&app, request, &context).await,
         Way::Refuse => Refusal::unrecognized().into_response(),
         Way::WrongMethod => {
             let message = "This path has no such method.";
@@ -60,6 +62,13 @@ async fn dispatch(
             response
         }
     }
+}
+
+async fn forward(app: &App, request: Request, context: &Context) -> Response {
+    if is_refused(request.method(), request.uri().path(), &app.settings().passed) {
+        return Refusal::unrecognized().into_response();
+    }
+    app.homeserver().forward(request, context).await
 }
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

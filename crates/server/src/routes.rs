@@ -1,7 +1,8 @@
 //! The one table of what Myelin answers itself, and of what is gated.
 //!
 //! The router dispatches by it, the path check refuses by it, and
-//! `myelin routes` prints it. What is not in it goes to the homeserver.
+//! `myelin routes` prints it. What is not in it goes to the homeserver, except
+//! what [`REFUSED`] keeps from it.
 
 use http::Method;
 use myelin_homeserver::Operation;
@@ -114,4 +115,85 @@ pub static PASSED: [(Method, &str); 3] = [
     (Method::GET, "devices/{deviceId}"),
     (Method::PUT, "devices/{deviceId}"),
     (Method::GET, "account/3pid"),
+];
+
+/// Ways around the gate that an administrator may open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// The homeserver's administration, whose tokens and shared secrets open
+    /// every account.
+    Admin,
+    /// Login by QR code (MSC4108): a device that is logged in lets in another.
+    QrLogin,
+    /// Single sign-on at the homeserver: the identity provider decides.
+    Sso,
+}
+
+impl Switch {
+    /// Every switch.
+    pub const ALL: [Self; 3] = [Self::Admin, Self::QrLogin, Self::Sso];
+
+    /// Its name in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::QrLogin => "qr_login",
+            Self::Sso => "sso",
+        }
+    }
+
+    /// The switch with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|switch| switch.as_str() == name)
+    }
+}
+
+/// Paths that never reach the homeserver.
+#[derive(Clone, Copy, Debug)]
+pub struct Refused {
+    /// This path and all below it, in lower case; `*` stands for one segment.
+    pub path: &'static str,
+    /// What opens it.
+    pub unless: Option<Switch>,
+}
+
+const fn refused(path: &'static str, unless: Option<Switch>) -> Refused {
+    Refused { path, unless }
+}
+
+/// What would get around the second factor and has no gate.
+pub static REFUSED: [Refused; 30] = [
+    // The part of the gateway that runs inside Synapse.
+    refused("/_synapse/client/myelin", None),
+    // A login page of the homeserver's own.
+    refused("/_matrix/static/client/login", None),
+    // OAuth at the homeserver issues tokens.
+    refused("/_matrix/client/*/auth_metadata", None),
+    refused("/_matrix/client/*/auth_issuer", None),
+    refused("/_matrix/client/unstable/*/auth_metadata", None),
+    refused("/_matrix/client/unstable/*/auth_issuer", None),
+    refused("/.well-known/openid-configuration", None),
+    refused("/_tuwunel/oidc", None),
+    refused("/_continuwuity/oidc", None),
+    refused("/_continuwuity/oauth2", None),
+    refused("/_conduwuit/oauth2", None),
+    refused("/_matrix/client/*/rendezvous", Some(Switch::QrLogin)),
+    refused("/_matrix/client/unstable/*/rendezvous", Some(Switch::QrLogin)),
+    refused("/_synapse/client/rendezvous", Some(Switch::QrLogin)),
+    refused("/_matrix/client/*/login/sso", Some(Switch::Sso)),
+    refused("/_matrix/client/*/login/cas", Some(Switch::Sso)),
+    refused("/_matrix/client/*/*/login/sso", Some(Switch::Sso)),
+    refused("/_matrix/client/*/*/login/cas", Some(Switch::Sso)),
+    refused("/_synapse/client/oidc", Some(Switch::Sso)),
+    refused("/_synapse/client/saml2", Some(Switch::Sso)),
+    refused("/_matrix/saml2", Some(Switch::Sso)),
+    refused("/_synapse/client/pick_idp", Some(Switch::Sso)),
+    refused("/_synapse/client/pick_username", Some(Switch::Sso)),
+    refused("/_synapse/client/new_user_consent", Some(Switch::Sso)),
+    refused("/_synapse/client/sso_register", Some(Switch::Sso)),
+    refused("/_synapse/admin", Some(Switch::Admin)),
+    refused("/_tuwunel", Some(Switch::Admin)),
+    refused("/_conduwuit", Some(Switch::Admin)),
+    refused("/_continuwuity", Some(Switch::Admin)),
+    refused("/_dendrite/admin", Some(Switch::Admin)),
 ];

@@ -7,7 +7,7 @@ use myelin_homeserver::BodyLimits;
 use myelin_two_factor::TotpParameters;
 use url::Url;
 
-use crate::Policy;
+use crate::{Policy, routes::Switch};
 
 /// The settings.
 #[derive(Clone, Debug)]
@@ -19,6 +19,10 @@ pub struct Settings {
     pub public_url: Url,
     /// Who has to have a second factor.
     pub policy: Policy,
+    /// Wrong passwords that one address may try in a minute.
+    pub wrong_passwords_per_minute: u32,
+    /// What is let through to the homeserver although it leads around the gate.
+    pub passed: Vec<Switch>,
     /// Whether the pages are there that clients open for `m.login.sso`.
     pub has_pages: bool,
     /// How codes are made and how much drift is forgiven.
@@ -40,6 +44,8 @@ impl Settings {
             issuer: issuer.into(),
             public_url: Url::parse("http://localhost:8008").expect("invariant: it is a URL"),
             policy: Policy::default(),
+            wrong_passwords_per_minute: 60,
+            passed: Vec::new(),
             has_pages: false,
             totp: TotpParameters::default(),
             session_lifetime: myelin_uia::DEFAULT_LIFETIME,

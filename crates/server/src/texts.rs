@@ -20,6 +20,8 @@ pub(crate) const REQUIRED: &str =
 pub(crate) const LAST_FACTOR: &str =
     "This account has to have a second factor. Add another authenticator before removing this one.";
 pub(crate) const OTHER_STAGE: &str = "This stage is not offered here.";
+pub(crate) const WAIT_FOR_PASSWORD: &str =
+    "Too many wrong passwords from your address. Wait a while before the next one.";
 pub(crate) const WRONG_TOKEN: &str = "That token is not valid.";
 pub(crate) const NO_FACTOR: &str =
     "This account has no second factor. Set up an authenticator first.";

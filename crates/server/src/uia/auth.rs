@@ -85,11 +85,26 @@ impl Auth {
         let session = string(&dict, "session")?.map(str::to_owned);
         // Some clients name the stage whose page they have shown.
         let on_page = string(&dict, "type")? == Some(Stage::Sso.as_str());
-        let rest = dict.len() - 1 - usize::from(on_page);
-        if let (Some(session), 0) = (&session, rest) {
+        let known = usize::from(session.is_some()) + usize::from(on_page);
+        if let (Some(session), true) = (&session, known == dict.len()) {
             return Ok(Self::Session(session.clone()));
         }
         Ok(Self::Attempt { session, evidence: Evidence::read(&dict)? })
+    }
+}
+
+impl Auth {
+    /// Whether a password is offered.
+    pub(crate) fn offers_password(&self) -> bool {
+        matches!(self, Self::Attempt { evidence: Evidence::Password(_), .. })
+    }
+
+    /// The password that is offered.
+    pub(crate) fn into_password(self) -> Option<PasswordEvidence> {
+        match self {
+            Self::Attempt { evidence: Evidence::Password(evidence), .. } => Some(*evidence),
+            _ => None,
+        }
     }
 }
 
@@ -122,4 +137,30 @@ fn secret(dict: &Map<String, Value>, key: &str) -> Result<Zeroizing<String>, Ref
 
 fn bad_json(message: &str) -> Refusal {
     Refusal::bad_request(&ErrorKind::BadJson, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn take(auth: Value) -> Result<Auth, Refusal> {
+        Auth::take(&mut Map::from_iter([("auth".to_owned(), auth)]))
+    }
+
+    #[test]
+    fn a_session_alone_or_with_the_page_it_was_passed_on_asks_where_it_stands() {
+        for auth in [json!({"session": "s"}), json!({"session": "s", "type": "m.login.sso"})] {
+            assert!(matches!(take(auth), Ok(Auth::Session(session)) if session == "s"));
+        }
+    }
+
+    #[test]
+    fn a_page_alone_proves_nothing() {
+        for auth in [json!({"type": "m.login.sso"}), json!({"type": "m.login.sso", "token": "x"})] {
+            let taken = take(auth).unwrap();
+            assert!(matches!(taken, Auth::Attempt { session: None, evidence: Evidence::Unknown }));
+        }
+    }
 }

@@ -16,11 +16,10 @@ pub(crate) async fn judge(
     evidence: &PasswordEvidence,
 ) -> Result<Judgement, Error> {
     let homeserver = gate.app.homeserver();
-    let PasswordEvidence { identifier, password } = evidence;
     // Somebody else's name is refused before anything is checked, so that
     // this tells nothing about somebody else's password.
     if let Some(user) = &session.user
-        && names_another(identifier, user, homeserver.server_name())
+        && names_another(&evidence.identifier, user, homeserver.server_name())
     {
         return Err(Refusal::forbidden(texts::OTHER_USER).into());
     }
@@ -31,7 +30,7 @@ pub(crate) async fn judge(
     if matches!(gate.purpose, Purpose::Forwarded) {
         return Ok(pass);
     }
-    match homeserver.check_password(identifier, password, gate.context).await? {
+    match gate.app.check_password(evidence, gate.context).await? {
         PasswordCheck::Verified(user) if Some(&user) == session.user.as_ref() => Ok(pass),
         PasswordCheck::Verified(_) => Err(Refusal::forbidden(texts::OTHER_USER).into()),
         PasswordCheck::Wrong => Ok(Judgement::Ignore(texts::WRONG_PASSWORD)),

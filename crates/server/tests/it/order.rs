@@ -55,7 +55,7 @@ async fn a_completed_stage_cannot_be_retried(app: TestApp) {
 async fn a_stage_that_is_not_offered_looks_like_a_wrong_code(app: TestApp) {
     let (_app, anon, alice) = app.with_protected_user("alice").await;
     let session = alice.start_login().await;
-    for kind in ["m.login.dummy", "m.login.nonsense", "m.login.sso", "m.login.recaptcha"] {
+    for kind in ["m.login.dummy", "m.login.nonsense", "m.login.recaptcha"] {
         let auth = json!({"type": kind, "session": session});
         anon.post("login", &json!({"auth": auth})).await.looks_wrong();
     }

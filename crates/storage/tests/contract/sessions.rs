@@ -9,7 +9,7 @@ use myelin_testing::fixture::{
     ADDRESS, enrol, event, factors_of, flows, keep, login_binding, login_session, open_login,
     origin, unhashed_codes,
 };
-use myelin_testing::{NOW, TestDatabase, on_every_database, race};
+use myelin_testing::{NOW, TestDatabase, on_every_database, race::race};
 use myelin_two_factor::Throttle;
 use myelin_uia::{Admitted, Binding, DEFAULT_LIFETIME, Flows, Progress, Session, SessionId, Stage};
 

@@ -1,0 +1,113 @@
+//! Which paths never reach the homeserver.
+//!
+//! A path is compared in its most lenient reading, so that no spelling of it
+//! gets through. What stands here is refused with `404 M_UNRECOGNIZED`, like any
+//! path that does not exist.
+
+use http::Method;
+
+use crate::{
+    paths::{lenient, parameters},
+    routes::{REFUSED, ROUTES, Refused, Switch},
+};
+
+const CLIENT_API: &str = "/_matrix/client/";
+
+/// Whether a path that is not one of ours is kept from the homeserver.
+/// `passed` is what the administrator lets through.
+pub(crate) fn is_refused(method: &Method, raw_path: &str, passed: &[Switch]) -> bool {
+    let path = lenient(raw_path);
+    let is_off = |refused: &&Refused| refused.unless.is_none_or(|switch| !passed.contains(&switch));
+    REFUSED.iter().filter(is_off).any(|refused| is_under(&path, refused.path))
+        || is_under_unknown_prefix(method, &path)
+}
+
+/// Whether `path` is `place` or below it; `*` stands for one segment.
+fn is_under(path: &str, place: &str) -> bool {
+    let mut segments = path.split('/');
+    place.split('/').all(|expected| {
+        segments.next().is_some_and(|segment| expected == "*" || expected == segment)
+    })
+}
+
+/// Whether this is a gated endpoint below a prefix that is not in the table: a
+/// homeserver may answer there tomorrow.
+fn is_under_unknown_prefix(method: &Method, path: &str) -> bool {
+    let Some(rest) = path.strip_prefix(CLIENT_API) else { return false };
+    // One segment (`v4`), or two below `unstable` (`unstable/org.example`).
+    let mut ends = rest.match_indices('/').map(|(at, _)| at);
+    let one = ends.next();
+    let two = ends.next().filter(|_| rest.starts_with("unstable/"));
+    one.into_iter().chain(two).any(|end| {
+        let endpoint = &rest[end + 1..];
+        ROUTES.iter().any(|route| {
+            route.action.is_gated()
+                && route.method == *method
+                && parameters(route.endpoint, endpoint).is_some()
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &str) -> bool {
+        is_refused(&Method::POST, path, &[])
+    }
+
+    #[test]
+    fn ways_around_the_gate_are_refused_in_every_spelling() {
+        for path in [
+            "/_synapse/admin/v1/register",
+            "/_SYNAPSE/Admin/v1/register",
+            "/_synapse/%61dmin/v1/register",
+            "/_synapse//admin/v1/register",
+            "/x/../_synapse/admin",
+            "/_synapse/client/myelin/mint",
+            "/_tuwunel/oidc/authorize",
+            "/_matrix/client/v1/auth_metadata",
+            "/_matrix/client/unstable/org.matrix.msc2965/auth_metadata",
+            "/_matrix/client/unstable/org.matrix.msc4108/rendezvous",
+            "/_matrix/client/v3/login/sso/redirect/oidc",
+            "/_matrix/static/client/login/",
+        ] {
+            assert!(refused(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_leads_to_no_account_is_not_refused() {
+        for path in [
+            "/_matrix/client/v3/sync",
+            "/_matrix/client/v3/rooms/!x:example.org/send/m.room.message/1",
+            "/_matrix/federation/v1/send/1",
+            "/_matrix/media/v3/upload",
+            "/_synapse/client/password_reset/email/submit_token",
+            "/_synapse/administrator",
+        ] {
+            assert!(!refused(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_gated_endpoint_below_an_unknown_prefix_is_refused() {
+        for path in [
+            "/_matrix/client/v4/login",
+            "/_matrix/client/r1/delete_devices",
+            "/_matrix/client/unstable/org.example/keys/device_signing/upload",
+            "/_matrix/client/V4/Login",
+        ] {
+            assert!(refused(path), "{path}");
+            assert!(!is_refused(&Method::GET, path, &[]), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_switch_lets_through_what_it_names_and_nothing_else() {
+        let post = |path, passed: &[Switch]| is_refused(&Method::POST, path, passed);
+        assert!(!post("/_synapse/admin/v1/users", &[Switch::Admin]));
+        assert!(post("/_matrix/client/v1/rendezvous", &[Switch::Admin, Switch::Sso]));
+        assert!(post("/_synapse/client/myelin/mint", &Switch::ALL));
+    }
+}
