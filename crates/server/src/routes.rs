@@ -30,6 +30,12 @@ pub enum Action {
     Remove,
     /// `POST /account/two-factor/recovery`, after proof.
     Regenerate,
+    /// `GET /account/two-factor/app-passwords`
+    AppPasswords,
+    /// `POST /account/two-factor/app-passwords`, after proof.
+    CreateAppPassword,
+    /// `DELETE /account/two-factor/app-passwords/{id}`
+    RevokeAppPassword,
     /// `GET /capabilities`: the homeserver's, and `m.two_factor`.
     Capabilities,
 }
@@ -43,10 +49,15 @@ impl Action {
             | Self::LoginToken
             | Self::Begin
             | Self::Remove
-            | Self::Regenerate => true,
-            Self::LoginTypes | Self::Status | Self::Confirm | Self::Rename | Self::Capabilities => {
-                false
-            }
+            | Self::Regenerate
+            | Self::CreateAppPassword => true,
+            Self::LoginTypes
+            | Self::Status
+            | Self::Confirm
+            | Self::Rename
+            | Self::AppPasswords
+            | Self::RevokeAppPassword
+            | Self::Capabilities => false,
         }
     }
 }
@@ -77,7 +88,7 @@ const fn route(method: Method, endpoint: &'static str, action: Action) -> Route 
 }
 
 /// The table.
-pub static ROUTES: [Route; 20] = [
+pub static ROUTES: [Route; 23] = [
     route(Method::GET, "login", Action::LoginTypes),
     route(Method::POST, "login", Action::Login),
     route(Method::POST, "register", Action::Protected(Operation::Register)),
@@ -106,6 +117,9 @@ pub static ROUTES: [Route; 20] = [
     route(Method::PUT, "account/two-factor/totp/{id}", Action::Rename),
     route(Method::DELETE, "account/two-factor/totp/{id}", Action::Remove),
     route(Method::POST, "account/two-factor/recovery", Action::Regenerate),
+    route(Method::GET, "account/two-factor/app-passwords", Action::AppPasswords),
+    route(Method::POST, "account/two-factor/app-passwords", Action::CreateAppPassword),
+    route(Method::DELETE, "account/two-factor/app-passwords/{id}", Action::RevokeAppPassword),
     route(Method::GET, "capabilities", Action::Capabilities),
 ];
 

@@ -31,6 +31,8 @@ pub struct Settings {
     pub session_lifetime: Duration,
     /// How long a login token lives.
     pub login_token_lifetime: Duration,
+    /// Whether users can make app passwords, and programs log in with them.
+    pub app_passwords: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What is waited for of a request that Myelin answers itself.
@@ -50,6 +52,7 @@ impl Settings {
             totp: TotpParameters::default(),
             session_lifetime: myelin_uia::DEFAULT_LIFETIME,
             login_token_lifetime: Duration::from_mins(2),
+            app_passwords: true,
             trusted_proxies: Vec::new(),
             body: BodyLimits::default(),
         }

@@ -59,6 +59,9 @@ const fn describe(action: Action) -> &'static str {
         Action::Rename => "rename an authenticator",
         Action::Remove => "remove an authenticator",
         Action::Regenerate => "new recovery codes",
+        Action::AppPasswords => "which app passwords there are",
+        Action::CreateAppPassword => "make an app password",
+        Action::RevokeAppPassword => "revoke an app password",
         Action::Capabilities => "the homeserver's capabilities, and m.two_factor",
     }
 }

@@ -34,8 +34,10 @@ pub(super) fn validate(typed: Typed) -> Result<Config> {
     let listen = listen(typed.listen)?;
     let data_dir = typed.data_dir.map_or_else(default_data_dir, Ok)?;
     let database = database(typed.database, &data_dir)?;
-    let settings =
-        settings(&typed.totp, &typed.sessions, &typed.limits, &typed.proxy, &server_name)?;
+    let settings = Settings {
+        app_passwords: typed.app_passwords.allowed.unwrap_or(true),
+        ..settings(&typed.totp, &typed.sessions, &typed.limits, &typed.proxy, &server_name)?
+    };
     let behind_proxy = !settings.trusted_proxies.is_empty();
     Ok(Config {
         registration: registration::policy(&typed.registration, &listen, behind_proxy)?,

@@ -1,5 +1,6 @@
 //! `/account/two-factor`: a user's own factors.
 
+pub(crate) mod app_passwords;
 mod enrol;
 mod manage;
 mod status;
@@ -33,15 +34,21 @@ impl Grounds {
             Change::Begin { .. } | Change::Remove { .. } | Change::Regenerate { .. } => {}
             _ => return Ok(()),
         }
-        let allowed = match self {
-            Self::Token => false,
-            Self::Proof(proof) => {
-                let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery);
-                let with_factor = proof.completed().iter().any(is_second);
-                proof.user() == Some(&factors.user) && (with_factor || !factors.protect())
-            }
-        };
-        if allowed { Ok(()) } else { Err(Refusal::forbidden(texts::OTHER_REQUEST)) }
+        match self {
+            Self::Token => Err(Refusal::forbidden(texts::OTHER_REQUEST)),
+            Self::Proof(proof) => check_proof(proof, factors),
+        }
+    }
+}
+
+/// Whether a proof is this user's, and with a second factor where there is one.
+fn check_proof(proof: &Authenticated, factors: &Factors) -> Result<(), Refusal> {
+    let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery);
+    let with_factor = proof.completed().iter().any(is_second);
+    if proof.user() == Some(&factors.user) && (with_factor || !factors.protect()) {
+        Ok(())
+    } else {
+        Err(Refusal::forbidden(texts::OTHER_REQUEST))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod kit;
 
+mod app_passwords;
 mod audit;
 mod challenges;
 mod clock;
