@@ -8,10 +8,12 @@
 mod bearer;
 mod body;
 pub mod embedded;
+pub mod gateway;
 mod operation;
 mod port;
 mod refusal;
 pub mod strict_json;
+pub mod upstream;
 mod who;
 
 pub use bearer::{access_token, has_access_token};

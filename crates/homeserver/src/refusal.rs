@@ -114,6 +114,9 @@ pub enum Error {
     /// The database does not answer.
     #[error(transparent)]
     Storage(#[from] myelin_storage::Error),
+    /// The homeserver does not answer, or not in time.
+    #[error("the homeserver does not answer: {0}")]
+    Unreachable(String),
     /// The homeserver answered something that no homeserver should.
     #[error("{0}")]
     Unexpected(String),

@@ -6,6 +6,7 @@
 
 use http::Method;
 use myelin_homeserver::Operation;
+use myelin_uia::Stage;
 
 /// What a request of a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,23 @@ pub enum Action {
     RevokeAppPassword,
     /// `GET /capabilities`: the homeserver's, and `m.two_factor`.
     Capabilities,
+    /// A page for people.
+    Page(Page),
+}
+
+/// The pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// A file that pages load.
+    Asset,
+    /// Where a client sends a person to sign in.
+    SignInStart,
+    /// The page for clients that cannot log in by themselves.
+    SignInFallback,
+    /// The steps of a sign-in.
+    SignIn,
+    /// The fallback page of a stage.
+    Fallback(Stage),
 }
 
 impl Action {
@@ -57,7 +75,8 @@ impl Action {
             | Self::Rename
             | Self::AppPasswords
             | Self::RevokeAppPassword
-            | Self::Capabilities => false,
+            | Self::Capabilities
+            | Self::Page(_) => false,
         }
     }
 }
@@ -67,7 +86,8 @@ impl Action {
 pub struct Route {
     /// The HTTP method.
     pub method: Method,
-    /// The path after the prefix; `{…}` stands for one segment.
+    /// The path after the prefix, or a whole path where it begins with `/`;
+    /// `{…}` stands for one segment.
     pub endpoint: &'static str,
     /// What it is for.
     pub action: Action,
@@ -87,8 +107,12 @@ const fn route(method: Method, endpoint: &'static str, action: Action) -> Route 
     Route { method, endpoint, action }
 }
 
+const fn page(method: Method, endpoint: &'static str, page: Page) -> Route {
+    route(method, endpoint, Action::Page(page))
+}
+
 /// The table.
-pub static ROUTES: [Route; 23] = [
+pub static ROUTES: [Route; 36] = [
     route(Method::GET, "login", Action::LoginTypes),
     route(Method::POST, "login", Action::Login),
     route(Method::POST, "register", Action::Protected(Operation::Register)),
@@ -121,6 +145,19 @@ pub static ROUTES: [Route; 23] = [
     route(Method::POST, "account/two-factor/app-passwords", Action::CreateAppPassword),
     route(Method::DELETE, "account/two-factor/app-passwords/{id}", Action::RevokeAppPassword),
     route(Method::GET, "capabilities", Action::Capabilities),
+    page(Method::GET, "login/sso/redirect", Page::SignInStart),
+    page(Method::GET, "login/sso/redirect/{idpId}", Page::SignInStart),
+    page(Method::GET, "/_matrix/static/client/login", Page::SignInFallback),
+    page(Method::GET, "/_matrix/static/client/login/", Page::SignInFallback),
+    page(Method::GET, "auth/m.login.sso/fallback/web", Page::Fallback(Stage::Sso)),
+    page(Method::POST, "auth/m.login.sso/fallback/web", Page::Fallback(Stage::Sso)),
+    page(Method::GET, "auth/m.login.2fa.totp/fallback/web", Page::Fallback(Stage::Totp)),
+    page(Method::POST, "auth/m.login.2fa.totp/fallback/web", Page::Fallback(Stage::Totp)),
+    page(Method::GET, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
+    page(Method::POST, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
+    page(Method::GET, "/account/sign-in", Page::SignIn),
+    page(Method::POST, "/account/sign-in", Page::SignIn),
+    page(Method::GET, "/account/assets/{name}", Page::Asset),
 ];
 
 /// Other methods of paths in the table that a homeserver answers, and that

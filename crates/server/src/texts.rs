@@ -17,6 +17,8 @@ pub(crate) const OTHER_USER: &str = "Confirm with your own account.";
 pub(crate) const WAIT: &str = "Too many wrong codes. Wait a while before the next one.";
 pub(crate) const REQUIRED: &str =
     "This account has to have a second factor before it can sign in. Set it up at";
+pub(crate) const BY_PAGE: &str = "This account signs in on the server's page: choose single \
+     sign-on, or continue in the browser, in your app.";
 pub(crate) const LAST_FACTOR: &str =
     "This account has to have a second factor. Add another authenticator before removing this one.";
 pub(crate) const OTHER_STAGE: &str = "This stage is not offered here.";

@@ -51,9 +51,10 @@ impl WrongPasswords {
             addresses.clear();
         }
         let whole = addresses.entry(network).or_insert(now);
-        // A clock that was set back does not lock anybody out.
         let most = self.interval * self.burst;
-        let ahead = whole.saturating_since(now).min(most);
+        // Further ahead than it can be: the clock was set back since.
+        let ahead = Some(whole.saturating_since(now)).filter(|ahead| *ahead <= most);
+        let ahead = ahead.unwrap_or_default();
         let free = most.saturating_sub(ahead);
         if free < self.interval {
             return Err(Refusal::wait(
@@ -141,8 +142,7 @@ mod tests {
     fn a_clock_set_back_locks_nobody_out() {
         let limit = WrongPasswords::new(60);
         taken(&limit, address("192.0.2.1"), NOW + Duration::from_hours(24 * 365));
-        assert_eq!(taken(&limit, address("192.0.2.1"), NOW), 0);
-        assert_eq!(taken(&limit, address("192.0.2.1"), NOW + SECOND * 61), 60);
+        assert_eq!(taken(&limit, address("192.0.2.1"), NOW), 60);
     }
 
     #[test]

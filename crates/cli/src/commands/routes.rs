@@ -1,7 +1,7 @@
 //! `myelin routes`
 
 use myelin_homeserver::Operation;
-use myelin_server::routes::{Action, PREFIXES, ROUTES};
+use myelin_server::routes::{Action, PREFIXES, Page, ROUTES};
 use serde_json::json;
 
 use super::print;
@@ -63,6 +63,17 @@ const fn describe(action: Action) -> &'static str {
         Action::CreateAppPassword => "make an app password",
         Action::RevokeAppPassword => "revoke an app password",
         Action::Capabilities => "the homeserver's capabilities, and m.two_factor",
+        Action::Page(page) => describe_page(page),
+    }
+}
+
+const fn describe_page(page: Page) -> &'static str {
+    match page {
+        Page::Asset => "what the pages load",
+        Page::SignInStart => "the sign-in page, for a client",
+        Page::SignInFallback => "the same, in its old place",
+        Page::SignIn => "the steps of a sign-in",
+        Page::Fallback(_) => "a stage, on a page",
     }
 }
 

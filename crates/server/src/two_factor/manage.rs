@@ -10,7 +10,7 @@ use myelin_two_factor::Status;
 use ruma::api::error::ErrorKind;
 use serde_json::json;
 
-use super::{Grounds, change, name, named, new_codes, shown};
+use super::{Grounds, Owner, id, name, named, new_codes, shown};
 use crate::{App, call::Call, error::Error, texts, uia::Auth};
 
 /// `PUT /account/two-factor/totp/{id}`
@@ -22,7 +22,7 @@ pub(crate) async fn rename(app: &App, call: Call) -> Result<Response, Error> {
     }
     let name = name(&call.body)?;
     let factors = app.store().lookup_factors(&identity.user).await?;
-    let id = &named(&call, &factors)?.id;
+    let id = &named(id(&call), &factors)?.id;
     let event = Event {
         at: app.now(),
         user: identity.user.clone(),
@@ -42,26 +42,28 @@ pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error>
     let identity = call.identity(app).await?;
     let auth = Auth::take(&mut call.body)?;
     let factors = app.store().lookup_factors(&identity.user).await?;
-    let pending = named(&call, &factors)?.status == Status::Pending;
+    let pending = named(id(&call), &factors)?.status == Status::Pending;
     let grounds = if pending {
         Grounds::Token
     } else {
         check_not_last(app, &factors)?;
         Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof)
     };
-    change(app, &call, &identity, &grounds, |factors| {
-        let enrolled = named(&call, factors)?;
-        let id = enrolled.id.clone();
-        let detail = Some(id.to_string());
-        match enrolled.status {
-            Status::Pending => Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ())),
-            _ => {
-                check_not_last(app, factors)?;
-                Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ()))
+    let owner = Owner::of(app, &call, &identity);
+    owner
+        .change(&grounds, |factors| {
+            let enrolled = named(id(&call), factors)?;
+            let id = enrolled.id.clone();
+            let detail = Some(id.to_string());
+            match enrolled.status {
+                Status::Pending => Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ())),
+                _ => {
+                    check_not_last(app, factors)?;
+                    Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ()))
+                }
             }
-        }
-    })
-    .await?;
+        })
+        .await?;
     Ok(Json(json!({})).into_response())
 }
 
@@ -83,14 +85,16 @@ pub(crate) async fn regenerate(app: &App, mut call: Call) -> Result<Response, Er
     }
     let proof = Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof);
     let (codes, texts) = new_codes(app).await;
-    change(app, &call, &identity, &proof, |factors| {
-        if !factors.protect() {
-            return Err(no_factor().into());
-        }
-        let change = Change::Regenerate { codes: codes.clone() };
-        Ok((change, Action::RecoveryRegenerated, None, ()))
-    })
-    .await?;
+    let owner = Owner::of(app, &call, &identity);
+    owner
+        .change(&proof, |factors| {
+            if !factors.protect() {
+                return Err(no_factor().into());
+            }
+            let change = Change::Regenerate { codes: codes.clone() };
+            Ok((change, Action::RecoveryRegenerated, None, ()))
+        })
+        .await?;
     Ok(Json(shown(&texts)).into_response())
 }
 

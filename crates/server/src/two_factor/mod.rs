@@ -5,13 +5,13 @@ mod enrol;
 mod manage;
 mod status;
 
-pub(crate) use enrol::{begin, confirm};
+pub(crate) use enrol::{Confirmed, begin, confirm, enrol, try_confirm, uri};
 pub(crate) use manage::{regenerate, remove, rename};
-use myelin_homeserver::{Identity, Refusal};
+use myelin_homeserver::{Context, Identity, Refusal};
 use myelin_storage::{Action, Change, Enrolled, Event, Factors, NewRecoveryCodes, Outcome};
 use myelin_two_factor::{AuthenticatorId, Name, recovery};
 use myelin_uia::{Authenticated, Stage};
-use ruma::api::error::ErrorKind;
+use ruma::{UserId, api::error::ErrorKind};
 use serde_json::{Map, Value};
 pub(crate) use status::status;
 use zeroize::Zeroizing;
@@ -52,38 +52,49 @@ fn check_proof(proof: &Authenticated, factors: &Factors) -> Result<(), Refusal> 
     }
 }
 
-/// Decides on a change and commits it, anew if the factors have changed in
-/// between. `decide` sees the factors as they are now.
-async fn change<T>(
-    app: &App,
-    call: &Call,
-    identity: &Identity,
-    grounds: &Grounds,
-    mut decide: impl FnMut(&Factors) -> Result<(Change, Action, Option<String>, T), Error>,
-) -> Result<T, Error> {
-    for _ in 0..16 {
-        let factors = app.store().lookup_factors(&identity.user).await?;
-        let (change, action, detail, result) = decide(&factors)?;
-        grounds.allow(&change, &factors)?;
-        let event = Event {
-            at: app.now(),
-            user: identity.user.clone(),
-            action,
-            origin: call.context.origin(),
-            detail,
-        };
-        if let Outcome::Committed(()) = app.store().change(&factors, change, event).await? {
-            return Ok(result);
-        }
-    }
-    Err(Error::Contended)
+/// Whose factors are changed, in which request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) context: &'a Context,
+    pub(crate) user: &'a UserId,
 }
 
-/// The authenticator that the path names, if it is this user's.
-fn named<'f>(call: &Call, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
-    call.parameters
-        .first()
-        .and_then(|id| AuthenticatorId::parse(id))
+impl<'a> Owner<'a> {
+    fn of(app: &'a App, call: &'a Call, identity: &'a Identity) -> Self {
+        Self { app, context: &call.context, user: &identity.user }
+    }
+
+    /// Decides on a change and commits it, anew if the factors have changed in
+    /// between. `decide` sees the factors as they are now.
+    async fn change<T>(
+        &self,
+        grounds: &Grounds,
+        mut decide: impl FnMut(&Factors) -> Result<(Change, Action, Option<String>, T), Error>,
+    ) -> Result<T, Error> {
+        let store = self.app.store();
+        for _ in 0..16 {
+            let factors = store.lookup_factors(self.user).await?;
+            let (change, action, detail, result) = decide(&factors)?;
+            grounds.allow(&change, &factors)?;
+            let (at, user, origin) = (self.app.now(), self.user.to_owned(), self.context.origin());
+            let event = Event { at, user, action, origin, detail };
+            if let Outcome::Committed(()) = store.change(&factors, change, event).await? {
+                return Ok(result);
+            }
+        }
+        Err(Error::Contended)
+    }
+}
+
+/// The id in a path; one that no authenticator has if it cannot be an id.
+fn id(call: &Call) -> &str {
+    call.parameters.first().map_or("", String::as_str)
+}
+
+/// The authenticator with this id, if it is this user's.
+fn named<'f>(id: &str, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
+    AuthenticatorId::parse(id)
         .and_then(|id| factors.authenticator(&id))
         .ok_or_else(|| Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR))
 }

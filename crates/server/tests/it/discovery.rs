@@ -25,7 +25,7 @@ async fn ways_around_the_gate_do_not_exist(app: TestApp) {
         "/_synapse/admin/v1/register",
         "/_matrix/client/v1/auth_metadata",
         "/_matrix/client/v4/login",
-        "/_matrix/static/client/login/",
+        "/_matrix/static/client/login/spec.js",
     ] {
         anon.post(path, &json!({})).await.refuses(404, "M_UNRECOGNIZED");
     }

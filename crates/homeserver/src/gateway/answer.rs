@@ -1,0 +1,156 @@
+//! What the homeserver answered, read as strictly as a request.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    response::Response,
+};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use crate::{Error, Refusal, upstream::json_object};
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Answer(Response<Bytes>);
+
+impl Answer {
+    pub(super) const fn new(response: Response<Bytes>) -> Self {
+        Self(response)
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// The body as a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unexpected`] for anything else.
+    pub(super) fn object(&self) -> Result<Map<String, Value>, Error> {
+        json_object(&self.0)
+    }
+
+    /// Whether it asks for User-Interactive Authentication; then the body.
+    pub(super) fn challenge(&self) -> Option<Map<String, Value>> {
+        if self.status() != StatusCode::UNAUTHORIZED {
+            return None;
+        }
+        self.object().ok().filter(|body| body.get("flows").is_some_and(Value::is_array))
+    }
+
+    /// A Matrix error, to be told to a client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unexpected`] for what is no Matrix error, and for a failure of
+    /// the homeserver's own.
+    pub(super) fn refusal(&self) -> Result<Refusal, Error> {
+        let status = self.status();
+        let body = self.object()?;
+        let text = |key| body.get(key).and_then(Value::as_str);
+        let Some(errcode) = text("errcode").filter(|_| status.is_client_error()) else {
+            let status = status.as_u16();
+            return Err(Error::Unexpected(format!("the homeserver answers {status}")));
+        };
+        let wait = body.get("retry_after_ms").and_then(Value::as_u64).map(Duration::from_millis);
+        Ok(Refusal {
+            status,
+            errcode: errcode.to_owned(),
+            message: text("error").unwrap_or("The homeserver refuses this.").to_owned(),
+            retry_after: wait,
+            soft_logout: body.get("soft_logout").and_then(Value::as_bool).unwrap_or(false),
+        })
+    }
+
+    /// The answer as a response, with the gateway's address in the place of the
+    /// homeserver's.
+    pub(super) fn into_response(self, base_url: &str) -> Response {
+        let status = self.status();
+        let body = match self.object() {
+            Ok(mut body) => {
+                name_gateway(&mut body, base_url);
+                hide_own_stages(&mut body);
+                Bytes::from(Value::Object(body).to_string())
+            }
+            // Whatever it is, it is the homeserver's answer to a client.
+            Err(_) => self.0.body().clone(),
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let json = HeaderValue::from_static("application/json");
+        let kind = self.0.headers().get(header::CONTENT_TYPE).cloned().unwrap_or(json);
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(wait) = self.0.headers().get(header::RETRY_AFTER) {
+            response.headers_mut().insert(header::RETRY_AFTER, wait.clone());
+        }
+        response
+    }
+}
+
+/// `well_known` of a login: a client that believed the homeserver's would go
+/// around the gateway from then on.
+fn name_gateway(body: &mut Map<String, Value>, base_url: &str) {
+    if let Some(well_known) = body.get_mut("well_known") {
+        *well_known = json!({"m.homeserver": {"base_url": base_url}});
+    }
+}
+
+/// The stages of the module are between it and the gateway.
+fn hide_own_stages(body: &mut Map<String, Value>) {
+    let is_own = |stage: &Value| stage.as_str().is_some_and(|name| name.starts_with("org.myelin."));
+    if let Some(Value::Array(flows)) = body.get_mut("flows") {
+        flows.retain(|flow| {
+            let stages = flow.get("stages").and_then(Value::as_array);
+            !stages.is_some_and(|stages| stages.iter().any(is_own))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Answer {
+        let mut response = Response::new(Bytes::from_static(body.as_bytes()));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        Answer::new(response)
+    }
+
+    #[test]
+    fn only_a_matrix_error_is_a_refusal() {
+        let refusal = answer(429, r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":1500}"#);
+        assert_eq!(refusal.refusal().unwrap().retry_after, Some(Duration::from_millis(1500)));
+        for (status, body) in [
+            (403, "<html>"),
+            (403, "{}"),
+            (500, r#"{"errcode":"M_UNKNOWN"}"#),
+            (200, r#"{"errcode":"M_FORBIDDEN"}"#),
+            (403, r#"{"errcode":"M_A","errcode":"M_B"}"#),
+        ] {
+            assert!(answer(status, body).refusal().is_err(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn only_a_401_with_flows_is_a_challenge() {
+        assert!(answer(401, r#"{"flows":[],"session":"s"}"#).challenge().is_some());
+        assert!(answer(401, r#"{"errcode":"M_UNKNOWN_TOKEN"}"#).challenge().is_none());
+        assert!(answer(200, r#"{"flows":[]}"#).challenge().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_gateways_address_stands_in_a_login_response() {
+        let body =
+            r#"{"user_id":"@a:b","well_known":{"m.homeserver":{"base_url":"http://127.0.0.1:1"}}}"#;
+        let response = answer(200, body).into_response("https://matrix.example.org");
+        let bytes = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert!(
+            text.contains("https://matrix.example.org") && !text.contains("127.0.0.1"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! The way to a homeserver over HTTP.
+//!
+//! It owns the connections, the forwarding of other people's requests as a
+//! stream, and the requests that Myelin makes itself. It refuses to know what
+//! any request means: what may be forwarded is decided before, and what an
+//! answer says is read by the adapters.
+//!
+//! A client is spoken to in HTTP/1.1 or HTTP/2, the homeserver in HTTP/1.1.
+
+mod call;
+mod connect;
+mod failure;
+mod forward;
+mod headers;
+mod options;
+mod patience;
+mod tunnel;
+
+use std::{
+    fmt::{self, Debug},
+    sync::Arc,
+};
+
+use axum::body::Body;
+use http::{Request, Uri, uri::PathAndQuery};
+
+use self::connect::Client;
+use crate::Error;
+
+pub use call::json_object;
+pub use options::{InvalidUrl, UpstreamOptions, UpstreamUrl};
+
+/// A homeserver. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct Upstream(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    options: UpstreamOptions,
+}
+
+impl Upstream {
+    /// Sets it up. Nothing is connected before the first request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreachable`] if the URL is `https` and this system has no root
+    /// certificates.
+    pub fn new(options: UpstreamOptions) -> Result<Self, Error> {
+        let client = connect::client(&options)?;
+        Ok(Self(Arc::new(Shared { client, options })))
+    }
+
+    /// Aims a request at the homeserver: its path and query stay as they are.
+    fn aim(&self, request: &mut Request<Body>, target: PathAndQuery) {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.0.options.url.scheme.clone());
+        parts.authority = Some(self.0.options.url.authority.clone());
+        parts.path_and_query = Some(target);
+        *request.uri_mut() = Uri::from_parts(parts).expect("invariant: all three parts are there");
+        *request.version_mut() = http::Version::HTTP_11;
+    }
+}
+
+impl Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { client: _, options } = &*self.0;
+        f.debug_struct("Upstream").field("options", options).finish_non_exhaustive()
+    }
+}
