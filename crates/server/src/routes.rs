@@ -56,6 +56,10 @@ pub enum Page {
     SignIn,
     /// The fallback page of a stage.
     Fallback(Stage),
+    /// A user's own account.
+    Account,
+    /// A change to it.
+    AccountChange,
 }
 
 impl Action {
@@ -112,7 +116,7 @@ const fn page(method: Method, endpoint: &'static str, page: Page) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 36] = [
+pub static ROUTES: [Route; 40] = [
     route(Method::GET, "login", Action::LoginTypes),
     route(Method::POST, "login", Action::Login),
     route(Method::POST, "register", Action::Protected(Operation::Register)),
@@ -157,6 +161,10 @@ pub static ROUTES: [Route; 36] = [
     page(Method::POST, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
     page(Method::GET, "/account/sign-in", Page::SignIn),
     page(Method::POST, "/account/sign-in", Page::SignIn),
+    page(Method::GET, "/account", Page::Account),
+    page(Method::POST, "/account", Page::Account),
+    page(Method::GET, "/account/change", Page::AccountChange),
+    page(Method::POST, "/account/change", Page::AccountChange),
     page(Method::GET, "/account/assets/{name}", Page::Asset),
 ];
 

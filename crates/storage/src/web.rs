@@ -39,18 +39,17 @@ pub struct WebSession {
 /// As [`crate::Store`].
 #[async_trait]
 pub trait WebStore: Debug + Send + Sync {
-    /// Keeps a new session of the pages, from the event's time on. A user has at
-    /// most [`WEB_SESSIONS`]; the one that was not used for longest makes room.
+    /// Keeps a new session of the pages. A user has at most [`WEB_SESSIONS`]; the
+    /// one that was not used for longest makes room.
     ///
     /// `version` is that of the user's factors on which it was decided;
     /// [`Outcome::Stale`] where they, or the password, have changed since.
     async fn open_web_session(
         &self,
         id: &TokenDigest,
-        user: &UserId,
+        session: &WebSession,
         version: Version,
-        expires: Timestamp,
-        event: Event,
+        event: Option<Event>,
     ) -> Result<Outcome<()>, Error>;
 
     /// The session with this name, unless it has expired or was not used for

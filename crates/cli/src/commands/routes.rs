@@ -74,6 +74,8 @@ const fn describe_page(page: Page) -> &'static str {
         Page::SignInFallback => "the same, in its old place",
         Page::SignIn => "the steps of a sign-in",
         Page::Fallback(_) => "a stage, on a page",
+        Page::Account => "a user's own account",
+        Page::AccountChange => "a change to it, after proof",
     }
 }
 

@@ -18,16 +18,19 @@ pub(crate) enum Asset {
     Style,
     /// Tells a client that its fallback page is done.
     AuthDone,
+    /// Copies and prints what is shown once.
+    Keep,
 }
 
 impl Asset {
-    const ALL: [Self; 2] = [Self::Style, Self::AuthDone];
+    const ALL: [Self; 3] = [Self::Style, Self::AuthDone, Self::Keep];
 
     /// Where it is.
     pub(crate) fn path(self) -> String {
         let (name, kind) = match self {
             Self::Style => ("style", "css"),
             Self::AuthDone => ("auth-done", "js"),
+            Self::Keep => ("keep", "js"),
         };
         address(name, kind, self.content().as_bytes())
     }
@@ -36,13 +39,14 @@ impl Asset {
         match self {
             Self::Style => include_str!("assets/style.css"),
             Self::AuthDone => include_str!("assets/auth-done.js"),
+            Self::Keep => include_str!("assets/keep.js"),
         }
     }
 
     const fn media_type(self) -> &'static str {
         match self {
             Self::Style => "text/css; charset=utf-8",
-            Self::AuthDone => "text/javascript; charset=utf-8",
+            Self::AuthDone | Self::Keep => "text/javascript; charset=utf-8",
         }
     }
 }

@@ -5,14 +5,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use myelin_homeserver::{Context, Refusal};
+use myelin_homeserver::Refusal;
 use myelin_storage::{APP_PASSWORDS, Action, Event, ListedAppPassword, NewAppPassword, Outcome};
 use myelin_two_factor::{AppPassword, AppPasswordId, Name};
 use myelin_uia::Authenticated;
 use ruma::{UserId, api::error::ErrorKind};
 use serde_json::{Value, json};
 
-use super::{check_proof, name};
+use super::{Owner, check_proof, id, name};
 use crate::{
     App,
     app_password::{check_allowed, digest},
@@ -55,7 +55,8 @@ pub(crate) async fn create(app: &App, mut call: Call) -> Result<Response, Error>
     // Before any proof: what could not be made costs nobody a code.
     check_room(app, &identity.user).await?;
     let proof = call.gate(app, &identity).authorise(&auth).await?.proof;
-    let (id, password) = make(app, &call.context, &identity.user, name.clone(), &proof).await?;
+    let owner = Owner::of(app, &call, &identity);
+    let (id, password) = make(&owner, name.clone(), &proof).await?;
     let body = json!({"id": id.as_str(), "name": name.as_str(), "password": password.expose()});
     Ok(Json(body).into_response())
 }
@@ -67,14 +68,13 @@ pub(crate) async fn check_room(app: &App, user: &UserId) -> Result<(), Error> {
     if room { Ok(()) } else { Err(too_many().into()) }
 }
 
-/// Makes an app password for whom the proof is.
+/// Makes an app password, after proof.
 pub(crate) async fn make(
-    app: &App,
-    context: &Context,
-    user: &UserId,
+    owner: &Owner<'_>,
     name: Name,
     proof: &Authenticated,
 ) -> Result<(AppPasswordId, AppPassword), Error> {
+    let Owner { app, user, context: _ } = *owner;
     check_allowed(app)?;
     let password = AppPassword::generate(app.entropy());
     let id = AppPasswordId::generate(app.entropy());
@@ -82,7 +82,7 @@ pub(crate) async fn make(
     for _ in 0..16 {
         let factors = app.store().lookup_factors(user).await?;
         check_proof(proof, &factors)?;
-        let event = event(app, context, user, Action::AppPasswordCreated, &new.id);
+        let event = event(owner, Action::AppPasswordCreated, &new.id);
         let made = app.store().create_app_password(user, &new, factors.version, event).await?;
         match made {
             Outcome::Committed(true) => return Ok((new.id, password)),
@@ -97,30 +97,24 @@ pub(crate) async fn make(
 /// nothing.
 pub(crate) async fn revoke(app: &App, call: Call) -> Result<Response, Error> {
     let identity = call.identity(app).await?;
-    let id = call.parameters.first().map_or("", String::as_str);
-    end(app, &call.context, &identity.user, id).await?;
+    end(&Owner::of(app, &call, &identity), id(&call)).await?;
     Ok(Json(json!({})).into_response())
 }
 
 /// Ends an app password of this user.
-pub(crate) async fn end(
-    app: &App,
-    context: &Context,
-    user: &UserId,
-    id: &str,
-) -> Result<(), Error> {
+pub(crate) async fn end(owner: &Owner<'_>, id: &str) -> Result<(), Error> {
     let unknown = || Refusal::not_found(texts::NO_SUCH_APP_PASSWORD);
     let id = AppPasswordId::parse(id).ok_or_else(unknown)?;
-    let event = event(app, context, user, Action::AppPasswordRevoked, &id);
-    if app.store().revoke_app_password(user, &id, event).await? {
+    let event = event(owner, Action::AppPasswordRevoked, &id);
+    if owner.app.store().revoke_app_password(owner.user, &id, event).await? {
         Ok(())
     } else {
         Err(unknown().into())
     }
 }
 
-fn event(app: &App, context: &Context, user: &UserId, action: Action, id: &AppPasswordId) -> Event {
-    let (at, user, origin) = (app.now(), user.to_owned(), context.origin());
+fn event(owner: &Owner<'_>, action: Action, id: &AppPasswordId) -> Event {
+    let (at, user, origin) = (owner.app.now(), owner.user.to_owned(), owner.context.origin());
     Event { at, user, action, origin, detail: Some(id.to_string()) }
 }
 

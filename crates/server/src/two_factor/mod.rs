@@ -5,8 +5,10 @@ mod enrol;
 mod manage;
 mod status;
 
-pub(crate) use enrol::{Confirmed, begin, confirm, enrol, try_confirm, uri};
-pub(crate) use manage::{regenerate, remove, rename};
+pub(crate) use enrol::{Confirmed, begin, check_room, confirm, enrol, try_confirm, uri};
+pub(crate) use manage::{
+    check_not_last, new_set, regenerate, remove, rename, rename_to, take_away,
+};
 use myelin_homeserver::{Context, Identity, Refusal};
 use myelin_storage::{Action, Change, Enrolled, Event, Factors, NewRecoveryCodes, Outcome};
 use myelin_two_factor::{AuthenticatorId, Name, recovery};
@@ -43,7 +45,7 @@ impl Grounds {
 
 /// Whether a proof is this user's, and with a second factor where there is one.
 fn check_proof(proof: &Authenticated, factors: &Factors) -> Result<(), Refusal> {
-    let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery);
+    let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery | Stage::Sso);
     let with_factor = proof.completed().iter().any(is_second);
     if proof.user() == Some(&factors.user) && (with_factor || !factors.protect()) {
         Ok(())
@@ -93,7 +95,7 @@ fn id(call: &Call) -> &str {
 }
 
 /// The authenticator with this id, if it is this user's.
-fn named<'f>(id: &str, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
+pub(crate) fn named<'f>(id: &str, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
     AuthenticatorId::parse(id)
         .and_then(|id| factors.authenticator(&id))
         .ok_or_else(|| Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR))

@@ -21,9 +21,9 @@ use crate::{
 pub(super) async fn open(
     c: &mut Connection,
     id: &TokenDigest,
-    user: &UserId,
-    (version, expires): (Version, i64),
-    event: &Event,
+    WebSession { user, created, last_seen, expires }: &WebSession,
+    version: Version,
+    event: Option<&Event>,
 ) -> Result<Settled<Outcome<()>>, Error> {
     if !anchor::hold(c, user, version).await? {
         return Ok(Settled::RollBack(Outcome::Stale));
@@ -40,15 +40,18 @@ pub(super) async fn open(
     .await?;
     sqlx::query(
         "INSERT INTO web_sessions (id, user_id, created, last_seen, expires)
-         VALUES ($1, $2, $3, $3, $4)",
+         VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(id.0.to_vec())
     .bind(user.as_str())
-    .bind(millis(event.at))
-    .bind(expires)
+    .bind(millis(*created))
+    .bind(millis(*last_seen))
+    .bind(millis(*expires))
     .execute(&mut *c)
     .await?;
-    audit::record(c, event).await?;
+    if let Some(event) = event {
+        audit::record(c, event).await?;
+    }
     Ok(Settled::Commit(Outcome::Committed(())))
 }
 

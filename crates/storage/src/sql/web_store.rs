@@ -19,15 +19,14 @@ impl WebStore for Engine {
     async fn open_web_session(
         &self,
         id: &TokenDigest,
-        user: &UserId,
+        session: &WebSession,
         version: Version,
-        expires: Timestamp,
-        event: Event,
+        event: Option<Event>,
     ) -> Result<Outcome<()>, Error> {
-        let (id, user, decided) = (*id, user.to_owned(), (version, millis(expires)));
+        let (id, session) = (*id, session.clone());
         self.db
             .write(move |c| {
-                Box::pin(async move { web::open(c, &id, &user, decided, &event).await })
+                Box::pin(async move { web::open(c, &id, &session, version, event.as_ref()).await })
             })
             .await
     }

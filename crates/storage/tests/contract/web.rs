@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use myelin_ambient::Timestamp;
 use myelin_storage::{
     Action, Change, Database, GRANTS, LogoutDevices, Outcome, Store, TokenDigest, Version,
-    WEB_SESSIONS,
+    WEB_SESSIONS, WebSession,
 };
 use myelin_testing::fixture::{enrol, event, factors_of, unhashed_codes};
 use myelin_testing::race::race;
@@ -41,9 +41,20 @@ fn digest(number: u8) -> TokenDigest {
 
 /// Opens a session; whether it was opened.
 async fn open_at(store: &dyn Store, user: &UserId, number: u8, version: Version) -> bool {
-    let signed_in = event(user, Action::SignedIn, NOW);
-    let id = digest(number);
-    let opened = store.open_web_session(&id, user, version, NOW + LIFETIME, signed_in).await;
+    open_from(store, user, number, version, NOW).await
+}
+
+async fn open_from(
+    store: &dyn Store,
+    user: &UserId,
+    number: u8,
+    version: Version,
+    now: Timestamp,
+) -> bool {
+    let signed_in = Some(event(user, Action::SignedIn, now));
+    let session =
+        WebSession { user: user.to_owned(), created: now, last_seen: now, expires: now + LIFETIME };
+    let opened = store.open_web_session(&digest(number), &session, version, signed_in).await;
     matches!(opened.expect("it answers"), Outcome::Committed(()))
 }
 
@@ -180,7 +191,8 @@ async fn no_web_session_survives_an_end_that_races_with_it(database: &TestDataba
     let stores = [database.open().await.store, database.open().await.store];
     for round in 0..20_u8 {
         // Of a user without a row, too.
-        let user: ruma::OwnedUserId = format!("@user{}:localhost", round / 2).try_into().unwrap();
+        let user: ruma::OwnedUserId =
+            format!("@user{}:localhost", round / 2).try_into().expect("it is an ID");
         let version = factors_of(&*stores[0], &user).await.version;
         let opened = race((0..8).map(|number| {
             let (store, user) = (Arc::clone(&stores[usize::from(number % 2)]), user.clone());
@@ -213,10 +225,7 @@ async fn beyond_the_limit_the_web_session_unused_for_longest_goes(database: &Tes
         assert!(is_signed_in(&*store, number, later).await);
     }
     let version = factors_of(&*store, &alice()).await.version;
-    let signed_in = event(&alice(), Action::SignedIn, later);
-    let expires = later + LIFETIME;
-    let opened = store.open_web_session(&digest(100), &alice(), version, expires, signed_in).await;
-    assert!(matches!(opened, Ok(Outcome::Committed(()))));
+    assert!(open_from(&*store, &alice(), 100, version, later).await);
     assert!(!is_signed_in(&*store, 0, later).await);
     for number in (1..limit).chain([100, 200]) {
         assert!(is_signed_in(&*store, number, later).await, "{number}");
