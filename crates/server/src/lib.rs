@@ -9,6 +9,7 @@
 //! homeserver; it refuses to know how any of them works inside.
 
 mod app;
+mod app_password;
 mod call;
 mod capabilities;
 mod elsewhere;

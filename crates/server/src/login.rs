@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    App, NativeLogin,
+    App, NativeLogin, app_password,
     call::Call,
     elsewhere,
     error::Error,
@@ -141,6 +141,12 @@ impl Login<'_> {
         anonymous: Option<Session>,
         error: Option<&str>,
     ) -> Result<Response, Error> {
+        if anonymous.is_none()
+            && let Some((user, version)) =
+                app_password::redeem(self.gate.app, self.gate.context, evidence).await?
+        {
+            return self.alone(user, Stage::AppPassword, Some(version)).await;
+        }
         let settings = self.gate.app.settings();
         settings.check_native(NativeLogin::Nobody)?;
         if let (true, None) = (self.gate.app.homeserver().checks_by_login(), &anonymous)
@@ -241,9 +247,18 @@ impl Login<'_> {
         let Some(user) = app.store().redeem_login_token(&digest, app.now()).await? else {
             return Err(Refusal::forbidden(texts::WRONG_TOKEN).into());
         };
-        let flows = Flows::new([[Stage::Token]]);
-        match self.pass(self.session_of(user), Stage::Token, &flows)? {
-            Progress::Done(proof) => self.mint(proof, None).await,
+        self.alone(user, Stage::Token, None).await
+    }
+
+    /// Logs in whoever has passed a stage that is enough alone.
+    async fn alone(
+        &self,
+        user: OwnedUserId,
+        stage: Stage,
+        as_of: Option<Version>,
+    ) -> Result<Response, Error> {
+        match self.pass(self.session_of(user), stage, &Flows::new([[stage]]))? {
+            Progress::Done(proof) => self.mint(proof, as_of).await,
             Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
     }
@@ -378,7 +393,7 @@ impl From<AskedDevice> for Device {
 }
 
 /// Whom an identifier names, as far as its text tells.
-fn likely_user(identifier: &UserIdentifier, server: &ServerName) -> Option<OwnedUserId> {
+pub(crate) fn likely_user(identifier: &UserIdentifier, server: &ServerName) -> Option<OwnedUserId> {
     let UserIdentifier::Matrix(identifier) = identifier else { return None };
     let named = identifier.user.to_lowercase();
     let full = if named.starts_with('@') { named } else { format!("@{named}:{server}") };

@@ -89,6 +89,9 @@ async fn answer(app: &App, call: Call) -> Result<Response, Error> {
         Action::Rename => two_factor::rename(app, call).await,
         Action::Remove => two_factor::remove(app, call).await,
         Action::Regenerate => two_factor::regenerate(app, call).await,
+        Action::AppPasswords => two_factor::app_passwords::list(app, call).await,
+        Action::CreateAppPassword => two_factor::app_passwords::create(app, call).await,
+        Action::RevokeAppPassword => two_factor::app_passwords::revoke(app, call).await,
         // Answered before, by whom has the whole request.
         Action::Capabilities | Action::Page(_) => Err(Refusal::unrecognized().into()),
     }

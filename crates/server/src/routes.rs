@@ -31,6 +31,12 @@ pub enum Action {
     Remove,
     /// `POST /account/two-factor/recovery`, after proof.
     Regenerate,
+    /// `GET /account/two-factor/app-passwords`
+    AppPasswords,
+    /// `POST /account/two-factor/app-passwords`, after proof.
+    CreateAppPassword,
+    /// `DELETE /account/two-factor/app-passwords/{id}`
+    RevokeAppPassword,
     /// `GET /capabilities`: the homeserver's, and `m.two_factor`.
     Capabilities,
     /// A page for people.
@@ -50,6 +56,10 @@ pub enum Page {
     SignIn,
     /// The fallback page of a stage.
     Fallback(Stage),
+    /// A user's own account.
+    Account,
+    /// A change to it.
+    AccountChange,
 }
 
 impl Action {
@@ -61,11 +71,14 @@ impl Action {
             | Self::LoginToken
             | Self::Begin
             | Self::Remove
-            | Self::Regenerate => true,
+            | Self::Regenerate
+            | Self::CreateAppPassword => true,
             Self::LoginTypes
             | Self::Status
             | Self::Confirm
             | Self::Rename
+            | Self::AppPasswords
+            | Self::RevokeAppPassword
             | Self::Capabilities
             | Self::Page(_) => false,
         }
@@ -103,7 +116,7 @@ const fn page(method: Method, endpoint: &'static str, page: Page) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 33] = [
+pub static ROUTES: [Route; 40] = [
     route(Method::GET, "login", Action::LoginTypes),
     route(Method::POST, "login", Action::Login),
     route(Method::POST, "register", Action::Protected(Operation::Register)),
@@ -132,6 +145,9 @@ pub static ROUTES: [Route; 33] = [
     route(Method::PUT, "account/two-factor/totp/{id}", Action::Rename),
     route(Method::DELETE, "account/two-factor/totp/{id}", Action::Remove),
     route(Method::POST, "account/two-factor/recovery", Action::Regenerate),
+    route(Method::GET, "account/two-factor/app-passwords", Action::AppPasswords),
+    route(Method::POST, "account/two-factor/app-passwords", Action::CreateAppPassword),
+    route(Method::DELETE, "account/two-factor/app-passwords/{id}", Action::RevokeAppPassword),
     route(Method::GET, "capabilities", Action::Capabilities),
     page(Method::GET, "login/sso/redirect", Page::SignInStart),
     page(Method::GET, "login/sso/redirect/{idpId}", Page::SignInStart),
@@ -145,6 +161,10 @@ pub static ROUTES: [Route; 33] = [
     page(Method::POST, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
     page(Method::GET, "/account/sign-in", Page::SignIn),
     page(Method::POST, "/account/sign-in", Page::SignIn),
+    page(Method::GET, "/account", Page::Account),
+    page(Method::POST, "/account", Page::Account),
+    page(Method::GET, "/account/change", Page::AccountChange),
+    page(Method::POST, "/account/change", Page::AccountChange),
     page(Method::GET, "/account/assets/{name}", Page::Asset),
 ];
 

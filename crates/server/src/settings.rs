@@ -38,6 +38,8 @@ pub struct Settings {
     pub sign_in_token_lifetime: Duration,
     /// Who can log in with a password in the client, without a page.
     pub native_login: NativeLogin,
+    /// Whether users can make app passwords, and programs log in with them.
+    pub app_passwords: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What is waited for of a request that Myelin answers itself.
@@ -72,6 +74,7 @@ impl Settings {
             login_token_lifetime: Duration::from_mins(2),
             sign_in_token_lifetime: Duration::from_secs(30),
             native_login: NativeLogin::default(),
+            app_passwords: true,
             trusted_proxies: Vec::new(),
             body: BodyLimits::default(),
         }

@@ -30,4 +30,10 @@ pub(crate) const NO_FACTOR: &str =
 pub(crate) const NO_SUCH_AUTHENTICATOR: &str = "You have no such authenticator.";
 pub(crate) const TOO_MANY_AUTHENTICATORS: &str =
     "You have as many authenticators as are allowed. Remove one first.";
+pub(crate) const NO_APP_PASSWORDS: &str = "App passwords are not allowed on this server.";
+pub(crate) const CANNOT_MINT: &str = "App passwords do not work here: the homeserver logs nobody in \
+     without the account's own password.";
+pub(crate) const TOO_MANY_APP_PASSWORDS: &str =
+    "You have as many app passwords as are allowed. Revoke one first.";
+pub(crate) const NO_SUCH_APP_PASSWORD: &str = "You have no such app password.";
 pub(crate) const REGISTRATION_CLOSED: &str = "Registration is closed on this server.";

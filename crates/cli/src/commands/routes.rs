@@ -59,6 +59,9 @@ const fn describe(action: Action) -> &'static str {
         Action::Rename => "rename an authenticator",
         Action::Remove => "remove an authenticator",
         Action::Regenerate => "new recovery codes",
+        Action::AppPasswords => "which app passwords there are",
+        Action::CreateAppPassword => "make an app password",
+        Action::RevokeAppPassword => "revoke an app password",
         Action::Capabilities => "the homeserver's capabilities, and m.two_factor",
         Action::Page(page) => describe_page(page),
     }
@@ -71,6 +74,8 @@ const fn describe_page(page: Page) -> &'static str {
         Page::SignInFallback => "the same, in its old place",
         Page::SignIn => "the steps of a sign-in",
         Page::Fallback(_) => "a stage, on a page",
+        Page::Account => "a user's own account",
+        Page::AccountChange => "a change to it, after proof",
     }
 }
 

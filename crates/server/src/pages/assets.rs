@@ -20,10 +20,12 @@ pub(crate) enum Asset {
     Icon,
     /// Tells a client that its fallback page is done.
     AuthDone,
+    /// Copies and prints what is shown once.
+    Keep,
 }
 
 impl Asset {
-    const ALL: [Self; 3] = [Self::Style, Self::Icon, Self::AuthDone];
+    const ALL: [Self; 4] = [Self::Style, Self::Icon, Self::AuthDone, Self::Keep];
 
     /// Where it is.
     pub(crate) fn path(self) -> String {
@@ -31,6 +33,7 @@ impl Asset {
             Self::Style => ("style", "css"),
             Self::Icon => ("icon", "svg"),
             Self::AuthDone => ("auth-done", "js"),
+            Self::Keep => ("keep", "js"),
         };
         address(name, kind, self.content().as_bytes())
     }
@@ -40,6 +43,7 @@ impl Asset {
             Self::Style => include_str!("assets/style.css"),
             Self::Icon => include_str!("assets/icon.svg"),
             Self::AuthDone => include_str!("assets/auth-done.js"),
+            Self::Keep => include_str!("assets/keep.js"),
         }
     }
 
@@ -47,7 +51,7 @@ impl Asset {
         match self {
             Self::Style => "text/css; charset=utf-8",
             Self::Icon => "image/svg+xml",
-            Self::AuthDone => "text/javascript; charset=utf-8",
+            Self::AuthDone | Self::Keep => "text/javascript; charset=utf-8",
         }
     }
 }

@@ -12,22 +12,25 @@ pub(crate) enum Cookie {
     Visit,
     /// The session of a sign-in that is under way.
     SignIn,
+    /// The session of somebody who is signed in to the account page.
+    Account,
 }
 
 impl Cookie {
-    const ALL: [Self; 2] = [Self::Visit, Self::SignIn];
+    pub(super) const ALL: [Self; 3] = [Self::Visit, Self::SignIn, Self::Account];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Visit => "myelin-visit",
             Self::SignIn => "myelin-sign-in",
+            Self::Account => "myelin-account",
         }
     }
 
     /// `Lax` where it has to be there when another page leads here.
     const fn same_site(self) -> &'static str {
         match self {
-            Self::Visit | Self::SignIn => "Lax",
+            Self::Visit | Self::SignIn | Self::Account => "Lax",
         }
     }
 }

@@ -167,7 +167,7 @@ struct Done {
 fn done(visit: &Visit, waiting: &Waiting) -> Response {
     let operation = name(visit.texts, &waiting.endpoint);
     let template = Done { frame: Frame::new(visit), operation, script: Asset::AuthDone.path() };
-    page_with(visit, StatusCode::OK, &template, Allow { scripts: true })
+    page_with(visit, StatusCode::OK, &template, Allow { scripts: true, forms: false })
 }
 
 /// What an operation is called.

@@ -18,6 +18,7 @@
 //! 5. `reply::page` sends it with all headers; `reply::see_other` leads on after a form.
 //!    A refusal is a [`Problem`], which is a page of its own.
 
+mod account;
 mod assets;
 mod cookies;
 mod fallback;
@@ -82,6 +83,10 @@ async fn handle(visit: &mut Visit, page: Page) -> Result<Response, Problem> {
         Page::SignInFallback => sign_in::fallback(visit),
         Page::SignIn if visit.form.is_some() => sign_in::submit(visit).await,
         Page::SignIn => sign_in::show(visit).await,
+        Page::Account if visit.form.is_some() => account::submit(visit).await,
+        Page::Account => account::show(visit).await,
+        Page::AccountChange if visit.form.is_some() => account::change(visit).await,
+        Page::AccountChange => account::ask(visit).await,
         Page::Fallback(stage) => fallback::fallback(visit, stage).await,
     }
 }

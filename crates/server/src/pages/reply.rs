@@ -48,6 +48,8 @@ impl Frame {
 pub(crate) struct Allow {
     /// Run scripts that are files of ours.
     pub(crate) scripts: bool,
+    /// Send forms, although it runs scripts.
+    pub(crate) forms: bool,
 }
 
 /// A page.
@@ -99,13 +101,32 @@ struct Message<'a> {
 }
 
 fn policy(allow: Allow) -> HeaderValue {
-    HeaderValue::from_static(if allow.scripts {
-        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
-         form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-    } else {
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-         frame-ancestors 'none'; base-uri 'none'"
+    HeaderValue::from_static(match allow {
+        Allow { scripts: true, forms: true } => {
+            "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+             form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        }
+        Allow { scripts: true, forms: false } => {
+            "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; \
+             form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+        }
+        Allow { scripts: false, .. } => {
+            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+             frame-ancestors 'none'; base-uri 'none'"
+        }
     })
+}
+
+/// A text that is saved as a file.
+pub(crate) fn text_file(visit: &Visit, text: String, name: &'static str) -> Response {
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy(Allow::default()));
+    finish(visit, response)
 }
 
 fn finish(visit: &Visit, mut response: Response) -> Response {

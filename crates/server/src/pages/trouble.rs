@@ -57,6 +57,13 @@ impl Trouble {
         Self { status: StatusCode::BAD_REQUEST, title, text }
     }
 
+    /// A name that nothing can have.
+    pub(crate) fn bad_name(visit: &Visit) -> Self {
+        let t = visit.texts;
+        let (title, text) = (t.bad_name_title, t.bad_name_text.to_owned());
+        Self { status: StatusCode::BAD_REQUEST, title, text }
+    }
+
     /// Why a password was not accepted, where trying again may help.
     pub(crate) fn with_password(visit: &Visit, error: Error) -> Result<Self, Problem> {
         let Error::Refused(refusal) = error else { return Err(error.into()) };

@@ -85,7 +85,7 @@ impl Visit {
     /// can know it.
     pub(crate) fn form_token(&self) -> String {
         let mut hash = Sha256::new_with_prefix("myelin form\n");
-        for cookie in [Cookie::Visit, Cookie::SignIn] {
+        for cookie in Cookie::ALL {
             hash.update(self.jar.value(cookie).unwrap_or_default());
             hash.update("\n");
         }

@@ -79,7 +79,8 @@ fn shown_once(app: &App, user: &UserId, pending: &Authenticator) -> Response {
     .into_response()
 }
 
-fn check_room(factors: &Factors) -> Result<(), Refusal> {
+/// Whether the user may have one more.
+pub(crate) fn check_room(factors: &Factors) -> Result<(), Refusal> {
     if factors.active().count() < MAX_ACTIVE_AUTHENTICATORS {
         return Ok(());
     }

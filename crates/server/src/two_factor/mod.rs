@@ -1,11 +1,14 @@
 //! `/account/two-factor`: a user's own factors.
 
+pub(crate) mod app_passwords;
 mod enrol;
 mod manage;
 mod status;
 
-pub(crate) use enrol::{Confirmed, begin, confirm, enrol, try_confirm, uri};
-pub(crate) use manage::{regenerate, remove, rename};
+pub(crate) use enrol::{Confirmed, begin, check_room, confirm, enrol, try_confirm, uri};
+pub(crate) use manage::{
+    check_not_last, new_set, regenerate, remove, rename, rename_to, take_away,
+};
 use myelin_homeserver::{Context, Identity, Refusal};
 use myelin_storage::{Action, Change, Enrolled, Event, Factors, NewRecoveryCodes, Outcome};
 use myelin_two_factor::{AuthenticatorId, Name, recovery};
@@ -33,15 +36,21 @@ impl Grounds {
             Change::Begin { .. } | Change::Remove { .. } | Change::Regenerate { .. } => {}
             _ => return Ok(()),
         }
-        let allowed = match self {
-            Self::Token => false,
-            Self::Proof(proof) => {
-                let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery);
-                let with_factor = proof.completed().iter().any(is_second);
-                proof.user() == Some(&factors.user) && (with_factor || !factors.protect())
-            }
-        };
-        if allowed { Ok(()) } else { Err(Refusal::forbidden(texts::OTHER_REQUEST)) }
+        match self {
+            Self::Token => Err(Refusal::forbidden(texts::OTHER_REQUEST)),
+            Self::Proof(proof) => check_proof(proof, factors),
+        }
+    }
+}
+
+/// Whether a proof is this user's, and with a second factor where there is one.
+fn check_proof(proof: &Authenticated, factors: &Factors) -> Result<(), Refusal> {
+    let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery | Stage::Sso);
+    let with_factor = proof.completed().iter().any(is_second);
+    if proof.user() == Some(&factors.user) && (with_factor || !factors.protect()) {
+        Ok(())
+    } else {
+        Err(Refusal::forbidden(texts::OTHER_REQUEST))
     }
 }
 
@@ -86,7 +95,7 @@ fn id(call: &Call) -> &str {
 }
 
 /// The authenticator with this id, if it is this user's.
-fn named<'f>(id: &str, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
+pub(crate) fn named<'f>(id: &str, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
     AuthenticatorId::parse(id)
         .and_then(|id| factors.authenticator(&id))
         .ok_or_else(|| Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR))

@@ -63,7 +63,7 @@ impl Evidence {
             Some(Stage::Recovery) => Self::Recovery(secret(dict, "token")?),
             Some(Stage::Dummy) => Self::Dummy,
             Some(Stage::RegistrationToken) => Self::RegistrationToken(secret(dict, "token")?),
-            Some(Stage::Token | Stage::Sso) | None => Self::Unknown,
+            Some(Stage::Token | Stage::Sso | Stage::AppPassword) | None => Self::Unknown,
         })
     }
 }

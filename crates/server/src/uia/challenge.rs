@@ -25,7 +25,7 @@ impl Gate<'_> {
                 vec![Stage::Password, Stage::Totp],
                 vec![Stage::Password, Stage::Recovery],
             ]),
-            (Purpose::Operation | Purpose::Forwarded | Purpose::Login, _) => {
+            (Purpose::Operation | Purpose::Forwarded | Purpose::Page | Purpose::Login, _) => {
                 Flows::new([[Stage::Password]])
             }
         }
@@ -34,13 +34,14 @@ impl Gate<'_> {
     fn protected(&self, purpose: &Purpose, factors: &Factors) -> Flows {
         let mut flows = Vec::new();
         // The first one that clients see: most know it, and nothing else.
-        if self.app.settings().has_pages && !matches!(purpose, Purpose::Login) {
+        if self.app.settings().has_pages && !matches!(purpose, Purpose::Login | Purpose::Page) {
             flows.push(vec![Stage::Sso]);
         }
         let mut second = vec![Stage::Totp];
         second.extend(factors.recoverable().then_some(Stage::Recovery));
         flows.extend(second.into_iter().map(|second| match purpose {
             Purpose::Forwarded => vec![second, Stage::Password],
+            Purpose::Page => vec![second],
             _ => vec![Stage::Password, second],
         }));
         Flows::new(flows)

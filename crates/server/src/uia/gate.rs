@@ -29,6 +29,9 @@ pub(crate) enum Purpose {
     /// An operation of a user who has a token, at a homeserver that checks the
     /// password itself: it comes last, and goes on with the operation.
     Forwarded,
+    /// A change on the account page, by somebody who has signed in there: the
+    /// second factor once more, or the password where there is none.
+    Page,
     /// A login, whose user is known only after the first stage.
     Login,
     /// A registration, with the flows that the homeserver asks for.

@@ -22,13 +22,14 @@ use axum::response::Response;
 use myelin_storage::{Action, Outcome};
 
 use self::state::{SignIn, Step};
-use super::{Problem, Visit, cookies::Cookie, reply::see_other, target::Target};
+pub(super) use self::templates::grouped;
+use super::{Problem, Visit, account, cookies::Cookie, reply::see_other, target::Target};
 use crate::login_token;
 
 /// Where the steps of a sign-in are.
 const PATH: &str = "/account/sign-in";
 /// Where it begins, with the client's address.
-const START: &str = "/_matrix/client/v3/login/sso/redirect";
+pub(super) const START: &str = "/_matrix/client/v3/login/sso/redirect";
 
 /// `GET /login/sso/redirect` and `/login/sso/redirect/{idpId}`. There is one
 /// identity provider, this server, so it does not matter which is named.
@@ -79,7 +80,8 @@ pub(super) async fn submit(visit: &mut Visit) -> Result<Response, Problem> {
 /// Goes on once everything is passed: back to a client that is known; else the
 /// person is asked.
 async fn onwards(visit: &mut Visit, sign_in: SignIn) -> Result<Response, Problem> {
-    if sign_in.target.is_known(&visit.app.settings().pages) {
+    let known = sign_in.target.is_known(&visit.app.settings().pages);
+    if known || account::is_here(&visit.app, &sign_in.target) {
         return back(visit, sign_in).await;
     }
     Ok(see_other(visit, &visit.link(PATH)))
@@ -96,10 +98,13 @@ async fn back(visit: &mut Visit, sign_in: SignIn) -> Result<Response, Problem> {
     let executable = executable.map_err(|_| Problem::Over)?;
     let ended = app.store().execute_session(executable, Some(&factors), now).await?;
     let Outcome::Committed(_proof) = ended else { return Err(Problem::Over) };
+    visit.jar.set(Cookie::SignIn, None);
+    if account::is_here(&app, &target) {
+        return account::enter(visit, &factors).await;
+    }
     let event = state::gate(visit).event(factors.user.clone(), Action::LoginTokenIssued, now);
     let lifetime = app.settings().sign_in_token_lifetime;
     let token = login_token::issue(&app, lifetime, event).await?;
     state::unchanged_or_void(&app, &factors, 0).await?;
-    visit.jar.set(Cookie::SignIn, None);
     Ok(templates::back(visit, &target, target.with_token(&token)))
 }

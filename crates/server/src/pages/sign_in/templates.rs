@@ -118,7 +118,7 @@ pub(super) fn set_up(
 }
 
 /// In groups of four, as people copy it.
-fn grouped(secret: &str) -> Zeroizing<String> {
+pub(in super::super) fn grouped(secret: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(secret.len() * 2));
     for (index, character) in secret.chars().enumerate() {
         if index > 0 && index % 4 == 0 {
