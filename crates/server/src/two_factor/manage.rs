@@ -55,13 +55,11 @@ pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error>
             let enrolled = named(id(&call), factors)?;
             let id = enrolled.id.clone();
             let detail = Some(id.to_string());
-            match enrolled.status {
-                Status::Pending => Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ())),
-                _ => {
-                    check_not_last(app, factors)?;
-                    Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ()))
-                }
+            if enrolled.status == Status::Pending {
+                return Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ()));
             }
+            check_not_last(app, factors)?;
+            Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ()))
         })
         .await?;
     Ok(Json(json!({})).into_response())
