@@ -10,6 +10,7 @@ mod data_dir;
 mod database;
 mod failure;
 mod first_start;
+mod homeserver;
 mod key_file;
 mod log;
 mod operator;

@@ -1,6 +1,6 @@
 //! Who has to have a second factor.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use myelin_homeserver::Refusal;
 use ruma::UserId;
@@ -12,6 +12,12 @@ use crate::{NativeLogin, Settings, texts};
 /// character.
 #[derive(Clone, Debug)]
 pub struct UserPattern(WildMatch);
+
+impl fmt::Display for UserPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Why a text is no pattern of user IDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,9 +4,8 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use myelin_ambient::{SystemClock, SystemEntropy};
-use myelin_homeserver::embedded::{Embedded, EmbeddedOptions, RegistrationPolicy};
+use myelin_homeserver::embedded::RegistrationPolicy;
 use myelin_server::{App, serve, sweep};
-use myelin_storage::Database;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -19,7 +18,7 @@ use crate::{
     config::{Config, Homeserver, Sources, load},
     failure::Failure,
     first_start::{Made, Prepared, prepare},
-    log,
+    homeserver, log,
 };
 
 /// Runs the server until it is told to stop.
@@ -60,25 +59,10 @@ async fn start(config: &Config) -> Result<(App, Vec<TcpListener>), Failure> {
     let listeners = bind(&config.listen).await?;
     let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
     announce(config, &addresses.context("cannot read where it listens")?, &made)?;
-    Ok((app(config, database), listeners))
-}
-
-fn app(config: &Config, database: Database) -> App {
-    let Homeserver::Embedded { access_token_lifetime } = config.homeserver;
+    let homeserver = homeserver::build(config, database.accounts)?;
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
-    let options = EmbeddedOptions {
-        registration: config.registration.clone(),
-        access_token_lifetime,
-        body: config.settings.body,
-        ..EmbeddedOptions::new(
-            config.server_name.clone(),
-            database.accounts,
-            clock.clone(),
-            entropy.clone(),
-        )
-    };
-    let homeserver = Arc::new(Embedded::new(options));
-    App::new(homeserver, database.store, clock, entropy, config.settings.clone())
+    let app = App::new(homeserver, database.store, clock, entropy, config.settings.clone());
+    Ok((app, listeners))
 }
 
 async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, Failure> {
@@ -98,7 +82,8 @@ fn announce(config: &Config, addresses: &[SocketAddr], made: &[Made]) -> Result<
         tracing::info!(%address, server_name = %name, "listening");
         print(format_args!("Myelin answers on http://{address} (server name {name})"))?;
     }
-    let open = matches!(config.registration, RegistrationPolicy::Open);
+    let embedded = matches!(config.homeserver, Homeserver::Embedded { .. });
+    let open = embedded && matches!(config.registration, RegistrationPolicy::Open);
     if open && !addresses.iter().all(|address| address.ip().to_canonical().is_loopback()) {
         tracing::warn!("anyone who reaches this server can register: registration.mode is open");
     }
@@ -131,7 +116,7 @@ fn welcome(
              \"auth\":{{\"type\":\"m.login.dummy\"}}}}'"
         ))?;
         print("  then follow the quick start in the README, from setting up an authenticator on.")?;
-    } else {
+    } else if matches!(config.homeserver, Homeserver::Embedded { .. }) {
         print("\nRegistration is not open to everyone: see registration.mode.")?;
     }
     print(format_args!(

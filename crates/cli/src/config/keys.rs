@@ -49,6 +49,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("keys", "The keys that encrypt authenticators' secrets and recovery codes at rest."),
     ("homeserver", "What is behind the gate."),
     ("registration", "Who may register."),
+    ("policy", "Who has to have a second factor."),
     ("totp", "The codes of authenticator apps. The defaults are what every app supports."),
     ("app_passwords", "Passwords that let a program log in without a second factor."),
     ("sessions", "Authentication in progress: between the password and the code."),
@@ -83,6 +84,17 @@ pub(super) const KEYS: &[Key] = &[
         List,
         Is(r#"["127.0.0.1:8008"]"#),
         "Addresses and ports to answer HTTP on. TLS is a reverse proxy's work.",
+    ),
+    key(
+        "public_url",
+        "MYELIN_PUBLIC_URL",
+        Text,
+        Depends(
+            "`http://localhost` and the port of the first `listen`",
+            r#""https://matrix.example.org""#,
+        ),
+        "Where clients reach Myelin, as they write it. Every link is made from it, and\n\
+         clients that look the server up are sent there.",
     ),
     key(
         "data_dir",
@@ -140,15 +152,40 @@ pub(super) const KEYS: &[Key] = &[
         "MYELIN_HOMESERVER_KIND",
         Text,
         Is(r#""embedded""#),
-        "\"embedded\": accounts, devices and passwords in Myelin's own database.",
+        "\"embedded\": accounts, devices and passwords in Myelin's own database.\n\
+         \"synapse\": a Synapse with the module of `synapse-module/`.\n\
+         \"generic\": any homeserver, as it is.",
+    ),
+    key(
+        "homeserver.url",
+        "MYELIN_HOMESERVER_URL",
+        Text,
+        Depends("none", r#""http://127.0.0.1:8009""#),
+        "Where that homeserver answers. Nobody but Myelin should reach it there.",
+    ),
+    key(
+        "homeserver.secret_file",
+        "MYELIN_HOMESERVER_SECRET_FILE",
+        Path,
+        Depends("none", r#""synapse-secret""#),
+        "For \"synapse\": the file of the secret that is shared with the module, at least\n\
+         32 bytes, readable by its owner alone (mode 600).",
+    ),
+    key(
+        "homeserver.pass",
+        "MYELIN_HOMESERVER_PASS",
+        List,
+        Is("[]"),
+        "What is let through although it leads around the second factor: \"admin\" (the\n\
+         homeserver's administration), \"qr_login\", \"sso\" (single sign-on there).",
     ),
     key(
         "homeserver.access_token_lifetime",
         "MYELIN_HOMESERVER_ACCESS_TOKEN_LIFETIME",
         Text,
         Is(r#""5m""#),
-        "How long an access token lives for a client that can refresh it: s, m, h or d,\n\
-         from 10s to 365d. Other clients' tokens live until they log out.",
+        "For \"embedded\": how long an access token lives for a client that can refresh it:\n\
+         s, m, h or d, from 10s to 365d. Other clients' tokens live until they log out.",
     ),
     key(
         "registration.mode",
@@ -158,7 +195,7 @@ pub(super) const KEYS: &[Key] = &[
             "\"open\" while every `listen` is on loopback and no proxy is trusted, else \"closed\"",
             r#""closed""#,
         ),
-        "\"open\": anyone. \"token\": whoever has a registration token. \"closed\": nobody.",
+        "For \"embedded\". \"open\": anyone. \"token\": whoever has a registration token. \"closed\": nobody.",
     ),
     key(
         "registration.tokens_file",
@@ -166,6 +203,21 @@ pub(super) const KEYS: &[Key] = &[
         Path,
         Depends("none", r#""registration-tokens""#),
         "A file with the tokens for \"token\", one a line.",
+    ),
+    key(
+        "policy.required_for",
+        "MYELIN_POLICY_REQUIRED_FOR",
+        List,
+        Is("[]"),
+        "Users who have to have a second factor, by patterns of their whole ID such as\n\
+         \"@*:example.org\"; `*` stands for any text, `?` for one character.",
+    ),
+    key(
+        "policy.exempt",
+        "MYELIN_POLICY_EXEMPT",
+        List,
+        Is("[]"),
+        "Users of whom none is required, in the same form. This wins.",
     ),
     key(
         "totp.issuer",
@@ -248,6 +300,14 @@ pub(super) const KEYS: &[Key] = &[
         Text,
         Is(r#""30s""#),
         "How long such a body may take to arrive, 1s to 10m.",
+    ),
+    key(
+        "limits.wrong_passwords",
+        "MYELIN_LIMITS_WRONG_PASSWORDS",
+        Number,
+        Is("60"),
+        "Wrong passwords that one address may try in a minute, 1 to 100000. An IPv6 /64\n\
+         counts as one address. The homeserver's own limits stand behind it.",
     ),
     key(
         "proxy.trusted",

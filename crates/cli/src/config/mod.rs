@@ -12,6 +12,7 @@
 
 mod database_url;
 mod duration;
+mod homeserver;
 mod keys;
 mod registration;
 mod shown;
@@ -22,7 +23,7 @@ mod validate;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use myelin_homeserver::embedded::RegistrationPolicy;
+use myelin_homeserver::{embedded::RegistrationPolicy, gateway::Secret, upstream::UpstreamUrl};
 use myelin_server::Settings;
 use myelin_storage::Quota;
 use ruma::OwnedServerName;
@@ -77,6 +78,20 @@ pub(crate) enum Homeserver {
     Embedded {
         /// How long an access token lives for a client that can refresh it.
         access_token_lifetime: Duration,
+    },
+    /// A Synapse with the module.
+    Synapse {
+        /// Where it answers.
+        url: UpstreamUrl,
+        /// The file of the secret.
+        secret_file: PathBuf,
+        /// What is shared with the module.
+        secret: Secret,
+    },
+    /// Any homeserver.
+    Generic {
+        /// Where it answers.
+        url: UpstreamUrl,
     },
 }
 

@@ -37,7 +37,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         data_dir,
         database,
         key_file,
-        homeserver: Homeserver::Embedded { access_token_lifetime },
+        homeserver,
         registration,
         quota,
         settings,
@@ -58,14 +58,16 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
     let mut values = vec![
         ("server_name", quoted(server_name)),
         ("listen", list(listen)),
+        ("public_url", quoted(settings.public_url.as_str().trim_end_matches('/'))),
         ("data_dir", quoted(data_dir.display())),
         ("database.url", quoted(database.url.redacted())),
         ("database.connections", database.connections.to_string()),
         ("database.migrate", database.migrate.to_string()),
         ("keys.file", quoted(key_file.display())),
-        ("homeserver.kind", quoted("embedded")),
-        ("homeserver.access_token_lifetime", time(*access_token_lifetime)),
+        ("homeserver.pass", list(&settings.passed.iter().map(|s| s.as_str()).collect::<Vec<_>>())),
         ("registration.mode", quoted(mode)),
+        ("policy.required_for", list(&settings.policy.required_for)),
+        ("policy.exempt", list(&settings.policy.exempt)),
         ("totp.issuer", quoted(&settings.issuer)),
         ("totp.digits", totp.digits.get().to_string()),
         ("totp.period", time(period)),
@@ -77,16 +79,36 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("sessions.per_user", quota.per_user.to_string()),
         ("limits.body", settings.body.size.to_string()),
         ("limits.body_timeout", time(settings.body.time)),
+        ("limits.wrong_passwords", settings.wrong_passwords_per_minute.to_string()),
         ("proxy.trusted", list(&settings.trusted_proxies)),
         ("log.level", quoted(level)),
         ("log.format", quoted(format)),
     ];
+    let place = values.iter().position(|(path, _)| *path == "homeserver.pass").unwrap_or(0);
+    values.splice(place..place, behind(homeserver));
     if let RegistrationPolicy::Token(tokens) = registration {
-        let place = values.iter().position(|(path, _)| *path == "totp.issuer").unwrap_or(0);
+        let place = values.iter().position(|(path, _)| *path == "policy.required_for").unwrap_or(0);
         let tokens = quoted(format_args!("<{} tokens>", tokens.len()));
         values.insert(place, ("registration.tokens_file", tokens));
     }
     values
+}
+
+/// What is behind the gate.
+fn behind(homeserver: &Homeserver) -> Vec<(&'static str, String)> {
+    let kind = |kind: &str| ("homeserver.kind", quoted(kind));
+    match homeserver {
+        Homeserver::Embedded { access_token_lifetime } => vec![
+            kind("embedded"),
+            ("homeserver.access_token_lifetime", time(*access_token_lifetime)),
+        ],
+        Homeserver::Synapse { url, secret_file, secret: _ } => vec![
+            kind("synapse"),
+            ("homeserver.url", quoted(url)),
+            ("homeserver.secret_file", quoted(secret_file.display())),
+        ],
+        Homeserver::Generic { url } => vec![kind("generic"), ("homeserver.url", quoted(url))],
+    }
 }
 
 fn quoted(text: impl std::fmt::Display) -> String {

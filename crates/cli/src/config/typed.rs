@@ -11,11 +11,13 @@ use zeroize::Zeroizing;
 pub(super) struct Typed {
     pub(super) server_name: Option<String>,
     pub(super) listen: Option<Vec<String>>,
+    pub(super) public_url: Option<String>,
     pub(super) data_dir: Option<PathBuf>,
     pub(super) database: Database,
     pub(super) keys: Keys,
     pub(super) homeserver: Homeserver,
     pub(super) registration: Registration,
+    pub(super) policy: Policy,
     pub(super) totp: Totp,
     pub(super) app_passwords: AppPasswords,
     pub(super) sessions: Sessions,
@@ -43,6 +45,9 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Homeserver {
     pub(super) kind: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) secret_file: Option<PathBuf>,
+    pub(super) pass: Option<Vec<String>>,
     pub(super) access_token_lifetime: Option<String>,
 }
 
@@ -51,6 +56,13 @@ pub(super) struct Homeserver {
 pub(super) struct Registration {
     pub(super) mode: Option<String>,
     pub(super) tokens_file: Option<PathBuf>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Policy {
+    pub(super) required_for: Option<Vec<String>>,
+    pub(super) exempt: Option<Vec<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -82,6 +94,7 @@ pub(super) struct Sessions {
 pub(super) struct Limits {
     pub(super) body: Option<u64>,
     pub(super) body_timeout: Option<String>,
+    pub(super) wrong_passwords: Option<u32>,
 }
 
 #[derive(Deserialize, Default)]

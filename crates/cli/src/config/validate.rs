@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use ipnet::IpNet;
-use myelin_homeserver::{BodyLimits, embedded::DEFAULT_ACCESS_TOKEN_LIFETIME};
+use myelin_homeserver::BodyLimits;
 use myelin_server::Settings;
 use myelin_storage::Quota;
 use myelin_two_factor::{Digits, Period, TotpParameters, Window};
@@ -18,15 +18,15 @@ use ruma::{OwnedServerName, ServerName};
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Database, DatabaseUrl, Homeserver, Log, LogFormat, duration, registration, typed,
+    Config, Database, DatabaseUrl, Log, LogFormat, duration, homeserver, registration, typed,
     typed::Typed,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-const TEN_SECONDS: Duration = Duration::from_secs(10);
+pub(super) const TEN_SECONDS: Duration = Duration::from_secs(10);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
-const YEAR: Duration = Duration::from_hours(365 * 24);
+pub(super) const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// Validates all settings.
 pub(super) fn validate(typed: Typed) -> Result<Config> {
@@ -35,6 +35,9 @@ pub(super) fn validate(typed: Typed) -> Result<Config> {
     let data_dir = typed.data_dir.map_or_else(default_data_dir, Ok)?;
     let database = database(typed.database, &data_dir)?;
     let settings = Settings {
+        public_url: homeserver::public_url(typed.public_url.as_deref(), &listen)?,
+        policy: homeserver::policy(&typed.policy)?,
+        passed: homeserver::passed(&typed.homeserver)?,
         app_passwords: typed.app_passwords.allowed.unwrap_or(true),
         ..settings(&typed.totp, &typed.sessions, &typed.limits, &typed.proxy, &server_name)?
     };
@@ -42,7 +45,7 @@ pub(super) fn validate(typed: Typed) -> Result<Config> {
     Ok(Config {
         registration: registration::policy(&typed.registration, &listen, behind_proxy)?,
         key_file: typed.keys.file.unwrap_or_else(|| data_dir.join("keys")),
-        homeserver: homeserver(&typed.homeserver)?,
+        homeserver: homeserver::homeserver(&typed.homeserver)?,
         quota: quota(&typed.sessions)?,
         log: log(&typed.log)?,
         server_name,
@@ -100,19 +103,6 @@ fn url_from(file: &Path) -> Result<DatabaseUrl> {
     DatabaseUrl::parse(text.trim())
 }
 
-fn homeserver(typed: &typed::Homeserver) -> Result<Homeserver> {
-    let access_token_lifetime = time(
-        "homeserver.access_token_lifetime",
-        typed.access_token_lifetime.as_deref(),
-        DEFAULT_ACCESS_TOKEN_LIFETIME,
-        (TEN_SECONDS, YEAR),
-    )?;
-    match typed.kind.as_deref() {
-        None | Some("embedded") => Ok(Homeserver::Embedded { access_token_lifetime }),
-        Some(other) => bail!("homeserver.kind: \"{other}\" is unknown; there is \"embedded\""),
-    }
-}
-
 fn settings(
     totp: &typed::Totp,
     sessions: &typed::Sessions,
@@ -143,8 +133,13 @@ fn settings(
         Some(bytes) => usize::try_from(within("limits.body", bytes, 4096, 16 << 20)?)?,
         None => default.body.size,
     };
+    let wrong_passwords = match limits.wrong_passwords {
+        Some(number) => within("limits.wrong_passwords", number, 1, 100_000)?,
+        None => default.wrong_passwords_per_minute,
+    };
     Ok(Settings {
         totp: parameters(totp)?,
+        wrong_passwords_per_minute: wrong_passwords,
         trusted_proxies: trusted(proxy.trusted.as_deref().unwrap_or_default())?,
         session_lifetime,
         login_token_lifetime,
@@ -218,7 +213,7 @@ fn log(typed: &typed::Log) -> Result<Log> {
     Ok(Log { level, format })
 }
 
-fn time(
+pub(super) fn time(
     key: &'static str,
     text: Option<&str>,
     default: Duration,

@@ -1,6 +1,6 @@
 //! Where the homeserver is, and how patient we are with it.
 
-use std::{str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use http::{
     Uri,
@@ -58,6 +58,12 @@ pub struct UpstreamUrl {
     pub(super) authority: Authority,
 }
 
+impl fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
 /// Why a text is no URL of a homeserver. It does not repeat the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
@@ -93,7 +99,8 @@ impl FromStr for UpstreamUrl {
         if authority.as_str().contains('@') {
             return Err(InvalidUrl::UserInfo);
         }
-        if authority.host().is_empty() || authority.as_str().ends_with(':') {
+        let is_port_bad = authority.port().is_some() && authority.port_u16().is_none();
+        if authority.host().is_empty() || authority.as_str().ends_with(':') || is_port_bad {
             return Err(InvalidUrl::Malformed);
         }
         match parts.path_and_query {

@@ -16,6 +16,8 @@ use crate::App;
 pub(crate) enum Asset {
     /// How every page looks.
     Style,
+    /// What stands for every page in a list of them.
+    Icon,
     /// Tells a client that its fallback page is done.
     AuthDone,
     /// Copies and prints what is shown once.
@@ -23,12 +25,13 @@ pub(crate) enum Asset {
 }
 
 impl Asset {
-    const ALL: [Self; 3] = [Self::Style, Self::AuthDone, Self::Keep];
+    const ALL: [Self; 4] = [Self::Style, Self::Icon, Self::AuthDone, Self::Keep];
 
     /// Where it is.
     pub(crate) fn path(self) -> String {
         let (name, kind) = match self {
             Self::Style => ("style", "css"),
+            Self::Icon => ("icon", "svg"),
             Self::AuthDone => ("auth-done", "js"),
             Self::Keep => ("keep", "js"),
         };
@@ -38,6 +41,7 @@ impl Asset {
     const fn content(self) -> &'static str {
         match self {
             Self::Style => include_str!("assets/style.css"),
+            Self::Icon => include_str!("assets/icon.svg"),
             Self::AuthDone => include_str!("assets/auth-done.js"),
             Self::Keep => include_str!("assets/keep.js"),
         }
@@ -46,6 +50,7 @@ impl Asset {
     const fn media_type(self) -> &'static str {
         match self {
             Self::Style => "text/css; charset=utf-8",
+            Self::Icon => "image/svg+xml",
             Self::AuthDone | Self::Keep => "text/javascript; charset=utf-8",
         }
     }

@@ -22,6 +22,7 @@ pub(crate) struct Frame {
     pub(crate) server: String,
     pub(crate) logo: Option<String>,
     pub(crate) style: String,
+    pub(crate) icon: String,
     /// The token of the page's forms.
     pub(crate) csrf: String,
 }
@@ -36,6 +37,7 @@ impl Frame {
             server: settings.pages.title.clone().unwrap_or_else(|| settings.issuer.clone()),
             logo: settings.pages.logo.as_ref().map(logo_path),
             style: Asset::Style.path(),
+            icon: Asset::Icon.path(),
             csrf: visit.form_token(),
         }
     }
