@@ -12,6 +12,7 @@ mod app;
 mod app_password;
 mod call;
 mod capabilities;
+mod elsewhere;
 mod error;
 mod first_bytes;
 mod health;

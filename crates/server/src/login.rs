@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     App, NativeLogin, app_password,
     call::Call,
+    elsewhere,
     error::Error,
     texts,
     uia::{Auth, Evidence, Gate, Purpose, string},
@@ -204,9 +205,12 @@ impl Login<'_> {
             return Ok(None);
         }
         let flows = Flows::new([[Stage::Password]]);
-        match self.pass(self.session_of(user), Stage::Password, &flows)? {
+        match self.pass(self.session_of(user.clone()), Stage::Password, &flows)? {
             Progress::Done(proof) => match login.release(&proof) {
-                Ok(response) => Ok(Some(response)),
+                Ok(response) => {
+                    elsewhere::logged_in(&self.gate, user, response.status()).await;
+                    Ok(Some(response))
+                }
                 Err(login) => {
                     homeserver.undo(*login, self.gate.context).await?;
                     Err(Error::Contended)
@@ -293,12 +297,13 @@ impl Login<'_> {
             Some(memo) => AskedDevice::from_memo(memo),
             None => self.asked.clone(),
         };
-        Ok(self
-            .gate
-            .app
-            .homeserver()
-            .log_in(proof, device.into(), as_of, self.gate.context)
-            .await?)
+        let user = proof.user().map(ToOwned::to_owned);
+        let homeserver = self.gate.app.homeserver();
+        let response = homeserver.log_in(proof, device.into(), as_of, self.gate.context).await?;
+        if let Some(user) = user {
+            elsewhere::logged_in(&self.gate, user, response.status()).await;
+        }
+        Ok(response)
     }
 }
 

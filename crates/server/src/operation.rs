@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::{
     App,
     call::Call,
+    elsewhere,
     error::Error,
     login_token, relay,
     routes::{Action, ROUTES, Route},
@@ -55,6 +56,7 @@ pub(crate) async fn run(
             if forwards {
                 app.give_password_back(&call.context);
             }
+            elsewhere::performed(&gate, operation, response.status()).await;
             Ok(response)
         }
         Performed::WrongPassword => Err(gate.reopen(&passed.before, texts::WRONG_PASSWORD).await?),
