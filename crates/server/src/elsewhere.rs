@@ -10,7 +10,7 @@ use myelin_homeserver::Operation;
 use myelin_storage::Action;
 use ruma::OwnedUserId;
 
-use crate::{App, uia::Gate};
+use crate::uia::Gate;
 
 /// After an operation of the user whom the gate knows.
 pub(crate) async fn performed(gate: &Gate<'_>, operation: Operation, status: StatusCode) {
@@ -28,7 +28,7 @@ pub(crate) async fn performed(gate: &Gate<'_>, operation: Operation, status: Sta
         }
     };
     if ends_sessions {
-        end_sessions(gate.app, user).await;
+        end_sessions(gate, user).await;
     }
     record(gate, user.clone(), action).await;
 }
@@ -40,11 +40,16 @@ pub(crate) async fn logged_in(gate: &Gate<'_>, user: OwnedUserId, status: Status
     }
 }
 
-/// A session that has passed a stage is void once the password has changed.
-async fn end_sessions(app: &App, user: &OwnedUserId) {
-    if let Err(error) = app.store().end_sessions(user).await {
+/// A session that has passed a stage is void once the password has changed, and
+/// so is an app password that whoever knew it may have made.
+async fn end_sessions(gate: &Gate<'_>, user: &OwnedUserId) {
+    let store = gate.app.store();
+    let revoked = gate.event(user.clone(), Action::AppPasswordRevoked, gate.app.now());
+    let ended =
+        [store.end_sessions(user).await, store.revoke_app_passwords(user, revoked).await.map(drop)];
+    for error in ended.into_iter().filter_map(Result::err) {
         let error = &error as &dyn std::error::Error;
-        tracing::error!(error, "sessions outlive a change of the password until they expire");
+        tracing::error!(error, "sessions or app passwords outlive a change of the password");
     }
 }
 
