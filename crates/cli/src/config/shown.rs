@@ -53,7 +53,6 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         LogFormat::Json => "json",
     };
     let totp = settings.totp;
-    let period = std::time::Duration::from_secs(totp.period.as_secs());
     let level = log.level.to_string().to_lowercase();
     let mut values = vec![
         ("server_name", quoted(server_name)),
@@ -70,7 +69,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("policy.exempt", list(&settings.policy.exempt)),
         ("totp.issuer", quoted(&settings.issuer)),
         ("totp.digits", totp.digits.get().to_string()),
-        ("totp.period", time(period)),
+        ("totp.period", time(std::time::Duration::from_secs(totp.period.as_secs()))),
         ("totp.window", totp.window.get().to_string()),
         ("app_passwords.allowed", settings.app_passwords.to_string()),
         ("sessions.lifetime", time(settings.session_lifetime)),
