@@ -64,8 +64,8 @@ async fn make(store: &dyn Store, user: &UserId, number: u8) -> AppPasswordId {
 }
 
 async fn redeem(store: &dyn Store, user: &UserId, number: u8) -> Option<Version> {
-    let used = event(user, Action::AppPasswordUsed, NOW);
-    store.redeem_app_password(user, &digest(number), used).await.expect("it answers")
+    let event = event(user, Action::AppPasswordUsed, NOW);
+    store.redeem_app_password(user, &digest(number), event).await.expect("it answers")
 }
 
 async fn revoke(store: &dyn Store, user: &UserId, id: &AppPasswordId) -> bool {
