@@ -106,6 +106,12 @@ pub trait Homeserver: Debug + Send + Sync {
         Reauthentication::OnProof
     }
 
+    /// Whether its accounts are in Myelin's own database: then a change there
+    /// ends the user's sessions and is in the audit log, in one transaction.
+    fn shares_the_store(&self) -> bool {
+        true
+    }
+
     /// Whether it logs in a proven user whose password was not checked by
     /// [`Self::check_password`] shortly before.
     fn mints(&self) -> bool {

@@ -9,14 +9,18 @@
 //! homeserver; it refuses to know how any of them works inside.
 
 mod app;
+mod app_password;
 mod call;
 mod capabilities;
+mod elsewhere;
 mod error;
 mod first_bytes;
 mod health;
 mod login;
+mod login_token;
 mod observe;
 mod operation;
+mod pages;
 mod paths;
 mod policy;
 mod refused;
@@ -32,7 +36,8 @@ mod well_known;
 mod wrong_passwords;
 
 pub use app::App;
+pub use pages::{Logo, NotALogo, PageSettings};
 pub use policy::{Policy, UserPattern};
 pub use router::router;
 pub use serve::{serve, sweep};
-pub use settings::Settings;
+pub use settings::{NativeLogin, Settings};

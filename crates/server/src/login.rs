@@ -7,7 +7,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use myelin_homeserver::{AtOnce, Device, PasswordCheck, PasswordEvidence, Refusal};
+use myelin_homeserver::{AtOnce, Context, Device, PasswordCheck, PasswordEvidence, Refusal};
 use myelin_storage::{Action, Factors, Outcome, Spend, TokenDigest, Version};
 use myelin_uia::{Authenticated, Binding, Flows, Progress, Session, Stage};
 use ruma::{
@@ -18,8 +18,9 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    App,
+    App, NativeLogin, app_password,
     call::Call,
+    elsewhere,
     error::Error,
     texts,
     uia::{Auth, Evidence, Gate, Purpose, string},
@@ -33,10 +34,17 @@ const APPLICATION_SERVICE: &str = "m.login.application_service";
 
 /// `GET /login`: the types that are let through.
 pub(crate) async fn types(app: &App, call: &Call) -> Result<Response, Error> {
-    let mut flows = vec![
-        json!({"type": Stage::Password.as_str()}),
-        json!({"type": Stage::Token.as_str(), "get_login_token": true}),
-    ];
+    let settings = app.settings();
+    let mut flows = Vec::new();
+    if settings.native_login != NativeLogin::Nobody {
+        flows.push(json!({"type": Stage::Password.as_str()}));
+    }
+    // A page signs in by a token, which takes a homeserver that mints a login
+    // without the password.
+    if settings.has_pages && app.homeserver().mints() {
+        flows.push(json!({"type": Stage::Sso.as_str()}));
+    }
+    flows.push(json!({"type": Stage::Token.as_str(), "get_login_token": true}));
     flows.extend(app.homeserver().relayed_login_types(&call.context).await?);
     Ok(Json(json!({"flows": flows})).into_response())
 }
@@ -133,13 +141,24 @@ impl Login<'_> {
         anonymous: Option<Session>,
         error: Option<&str>,
     ) -> Result<Response, Error> {
+        if anonymous.is_none()
+            && let Some((user, version)) =
+                app_password::redeem(self.gate.app, self.gate.context, evidence).await?
+        {
+            return self.alone(user, Stage::AppPassword, Some(version)).await;
+        }
+        let settings = self.gate.app.settings();
+        settings.check_native(NativeLogin::Nobody)?;
         if let (true, None) = (self.gate.app.homeserver().checks_by_login(), &anonymous)
             && let Some(response) = self.at_once(evidence).await?
         {
             return Ok(response);
         }
-        let (user, factors) = self.verified(evidence).await?;
-        self.gate.app.settings().check_policy(&user, factors.protect())?;
+        let (user, factors) = verified(self.gate.app, self.gate.context, evidence).await?;
+        settings.check_policy(&user, factors.protect())?;
+        if factors.protect() {
+            settings.check_native(NativeLogin::WithoutSecondFactor)?;
+        }
         if let Some(anonymous) = anonymous {
             self.close(anonymous).await?;
         }
@@ -186,9 +205,12 @@ impl Login<'_> {
             return Ok(None);
         }
         let flows = Flows::new([[Stage::Password]]);
-        match self.pass(self.session_of(user), Stage::Password, &flows)? {
+        match self.pass(self.session_of(user.clone()), Stage::Password, &flows)? {
             Progress::Done(proof) => match login.release(&proof) {
-                Ok(response) => Ok(Some(response)),
+                Ok(response) => {
+                    elsewhere::logged_in(&self.gate, user, response.status()).await;
+                    Ok(Some(response))
+                }
                 Err(login) => {
                     homeserver.undo(*login, self.gate.context).await?;
                     Err(Error::Contended)
@@ -196,40 +218,6 @@ impl Login<'_> {
             },
             Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
-    }
-
-    /// Whose password it is, and the factors of that user as they were before
-    /// it was checked.
-    async fn verified(&self, evidence: &PasswordEvidence) -> Result<(OwnedUserId, Factors), Error> {
-        let app = self.gate.app;
-        let mut factors = match likely_user(&evidence.identifier, app.homeserver().server_name()) {
-            Some(user) => Some(app.store().lookup_factors(&user).await?),
-            None => None,
-        };
-        for _ in 0..3 {
-            match (app.check_password(evidence, self.gate.context).await?, factors) {
-                (PasswordCheck::Verified(user), Some(factors)) if factors.user == user => {
-                    return Ok((user, factors));
-                }
-                // Not who it looked like (an email address): once more, now
-                // that the user is known.
-                (PasswordCheck::Verified(user), _) => {
-                    factors = Some(app.store().lookup_factors(&user).await?);
-                }
-                (PasswordCheck::Wrong, _) => {
-                    return Err(Refusal::forbidden(texts::WRONG_PASSWORD).into());
-                }
-                (PasswordCheck::Refused(refusal), _) => return Err(refusal.into()),
-            }
-        }
-        Err(Error::Contended)
-    }
-
-    /// A change of the password or the factors voids what was passed before
-    /// it, also while it is being passed.
-    async fn check_unchanged(&self, before: &Factors) -> Result<(), Error> {
-        let now = self.gate.app.store().lookup_factors(&before.user).await?;
-        if now.version == before.version { Ok(()) } else { Err(Error::Contended) }
     }
 
     /// No device and no token exist yet: keeps the session, asks for a factor.
@@ -244,7 +232,7 @@ impl Login<'_> {
         let event = self.gate.event(user, Action::PasswordPassed, self.gate.app.now());
         self.gate.keep(&session, Some(event)).await?;
         // Nobody has seen the session's name yet.
-        self.check_unchanged(factors).await?;
+        check_unchanged(self.gate.app, factors, 0).await?;
         Err(self.gate.ask(&session, Some(factors), error))
     }
 
@@ -259,9 +247,18 @@ impl Login<'_> {
         let Some(user) = app.store().redeem_login_token(&digest, app.now()).await? else {
             return Err(Refusal::forbidden(texts::WRONG_TOKEN).into());
         };
-        let flows = Flows::new([[Stage::Token]]);
-        match self.pass(self.session_of(user), Stage::Token, &flows)? {
-            Progress::Done(proof) => self.mint(proof, None).await,
+        self.alone(user, Stage::Token, None).await
+    }
+
+    /// Logs in whoever has passed a stage that is enough alone.
+    async fn alone(
+        &self,
+        user: OwnedUserId,
+        stage: Stage,
+        as_of: Option<Version>,
+    ) -> Result<Response, Error> {
+        match self.pass(self.session_of(user), stage, &Flows::new([[stage]]))? {
+            Progress::Done(proof) => self.mint(proof, as_of).await,
             Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
     }
@@ -300,13 +297,51 @@ impl Login<'_> {
             Some(memo) => AskedDevice::from_memo(memo),
             None => self.asked.clone(),
         };
-        Ok(self
-            .gate
-            .app
-            .homeserver()
-            .log_in(proof, device.into(), as_of, self.gate.context)
-            .await?)
+        let user = proof.user().map(ToOwned::to_owned);
+        let homeserver = self.gate.app.homeserver();
+        let response = homeserver.log_in(proof, device.into(), as_of, self.gate.context).await?;
+        if let Some(user) = user {
+            elsewhere::logged_in(&self.gate, user, response.status()).await;
+        }
+        Ok(response)
     }
+}
+
+/// Whose password it is, and the factors of that user as they were before
+/// it was checked.
+pub(crate) async fn verified(
+    app: &App,
+    context: &Context,
+    evidence: &PasswordEvidence,
+) -> Result<(OwnedUserId, Factors), Error> {
+    let mut factors = match likely_user(&evidence.identifier, app.homeserver().server_name()) {
+        Some(user) => Some(app.store().lookup_factors(&user).await?),
+        None => None,
+    };
+    for _ in 0..3 {
+        match (app.check_password(evidence, context).await?, factors) {
+            (PasswordCheck::Verified(user), Some(factors)) if factors.user == user => {
+                return Ok((user, factors));
+            }
+            // Not who it looked like (an email address): once more, now
+            // that the user is known.
+            (PasswordCheck::Verified(user), _) => {
+                factors = Some(app.store().lookup_factors(&user).await?);
+            }
+            (PasswordCheck::Wrong, _) => {
+                return Err(Refusal::forbidden(texts::WRONG_PASSWORD).into());
+            }
+            (PasswordCheck::Refused(refusal), _) => return Err(refusal.into()),
+        }
+    }
+    Err(Error::Contended)
+}
+
+/// A change of the password or the factors voids what was passed before it,
+/// also while it is being passed. `own` are the changes that belong to it.
+pub(crate) async fn check_unchanged(app: &App, before: &Factors, own: i64) -> Result<(), Error> {
+    let now = app.store().lookup_factors(&before.user).await?;
+    if now.version.0 == before.version.0 + own { Ok(()) } else { Err(Error::Contended) }
 }
 
 /// The device that a login asks for, as far as it does.
@@ -334,8 +369,11 @@ impl AskedDevice {
         self.0.iter().all(|(key, value)| first.0.get(key) == Some(value))
     }
 
+    /// With the endpoint: a page that confirms it has to say what it is.
     fn to_memo(&self) -> String {
-        Value::Object(self.0.clone()).to_string()
+        let mut memo = self.0.clone();
+        memo.insert("endpoint".to_owned(), ENDPOINT.into());
+        Value::Object(memo).to_string()
     }
 
     fn from_memo(memo: &str) -> Self {
@@ -355,7 +393,7 @@ impl From<AskedDevice> for Device {
 }
 
 /// Whom an identifier names, as far as its text tells.
-fn likely_user(identifier: &UserIdentifier, server: &ServerName) -> Option<OwnedUserId> {
+pub(crate) fn likely_user(identifier: &UserIdentifier, server: &ServerName) -> Option<OwnedUserId> {
     let UserIdentifier::Matrix(identifier) = identifier else { return None };
     let named = identifier.user.to_lowercase();
     let full = if named.starts_with('@') { named } else { format!("@{named}:{server}") };

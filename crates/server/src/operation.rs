@@ -4,17 +4,18 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use data_encoding::BASE64URL_NOPAD;
 use myelin_homeserver::{Operation, Performed, Reauthentication, Refusal, Registration, Silent};
-use myelin_storage::{Action, TokenDigest};
+use myelin_storage::Action as Done;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::{
     App,
     call::Call,
+    elsewhere,
     error::Error,
-    relay, texts,
+    login_token, relay,
+    routes::{Action, ROUTES, Route},
+    texts,
     uia::{Auth, Gate, Purpose},
 };
 
@@ -55,6 +56,7 @@ pub(crate) async fn run(
             if forwards {
                 app.give_password_back(&call.context);
             }
+            elsewhere::performed(&gate, operation, response.status()).await;
             Ok(response)
         }
         Performed::WrongPassword => Err(gate.reopen(&passed.before, texts::WRONG_PASSWORD).await?),
@@ -66,6 +68,16 @@ fn purpose(app: &App) -> Purpose {
         Reauthentication::OnProof => Purpose::Operation,
         Reauthentication::WithPassword => Purpose::Forwarded,
     }
+}
+
+/// What the flows of an endpoint are for; none if it has no gate.
+pub(crate) fn purpose_at(app: &App, endpoint: &str) -> Option<Purpose> {
+    let is_at = |route: &&Route| route.endpoint == endpoint && route.action.is_gated();
+    Some(match ROUTES.iter().find(is_at)?.action {
+        Action::Login => Purpose::Login,
+        Action::Protected(_) => purpose(app),
+        _ => Purpose::Operation,
+    })
 }
 
 fn registration_gate<'a>(app: &'a App, call: &'a Call) -> Result<Gate<'a>, Error> {
@@ -93,12 +105,9 @@ pub(crate) async fn login_token(app: &App, mut call: Call) -> Result<Response, E
     let Some(user) = proof.user().map(ToOwned::to_owned) else {
         return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
     };
-    let token = format!("myl_{}", BASE64URL_NOPAD.encode(&app.entropy().bytes::<24>()));
-    let digest = TokenDigest(Sha256::digest(&token).into());
-    let now = app.now();
     let lifetime = app.settings().login_token_lifetime;
-    let event = gate.event(user.clone(), Action::LoginTokenIssued, now);
-    app.store().create_login_token(&digest, &user, now + lifetime, event).await?;
+    let event = gate.event(user, Done::LoginTokenIssued, app.now());
+    let token = login_token::issue(app, lifetime, event).await?;
     let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-    Ok(Json(json!({"login_token": token, "expires_in_ms": lifetime})).into_response())
+    Ok(Json(json!({"login_token": *token, "expires_in_ms": lifetime})).into_response())
 }

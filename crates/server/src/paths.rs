@@ -43,11 +43,9 @@ pub(crate) fn find(method: &Method, raw_path: &str) -> Way {
 
 /// The routes of any method whose path this is, literally.
 fn matching(raw_path: &str) -> Option<Vec<(&'static Route, Vec<&str>)>> {
-    let endpoint = PREFIXES.iter().find_map(|prefix| {
-        let rest = raw_path.strip_prefix(prefix)?;
-        // A prefix alone is no endpoint.
-        (!rest.is_empty()).then_some(rest)
-    })?;
+    let relative = PREFIXES.iter().find_map(|prefix| raw_path.strip_prefix(prefix));
+    // A whole path is none where it follows a prefix.
+    let endpoint = relative.filter(|rest| !rest.starts_with('/')).unwrap_or(raw_path);
     let matches: Vec<_> = ROUTES
         .iter()
         .filter_map(|route| Some((route, parameters(route.endpoint, endpoint)?)))
@@ -124,10 +122,9 @@ mod tests {
     fn every_prefix_leads_to_the_same_route() {
         for prefix in PREFIXES {
             for route in &ROUTES {
-                let path = format!(
-                    "{prefix}{}",
-                    route.endpoint.replace("{deviceId}", "ABC").replace("{id}", "t_x")
-                );
+                let endpoint = route.endpoint.replace("{deviceId}", "ABC").replace("{id}", "t_x");
+                let prefix = if endpoint.starts_with('/') { "" } else { prefix };
+                let path = format!("{prefix}{endpoint}");
                 let Way::Route(found, _) = find(&route.method, &path) else {
                     panic!("{} {path} has no route", route.method);
                 };
@@ -169,6 +166,9 @@ mod tests {
             "/_matrix/client/v3/devices/ABC/",
             "/_matrix/client/v3//devices/ABC",
             "/_matrix/client/v3/account/two-factor/",
+            "/account/assets//x",
+            "/account/assets/x/",
+            "/Account/assets/x",
         ] {
             assert!(matches!(find(&Method::POST, path), Way::Refuse), "{path} is not refused");
         }
@@ -195,6 +195,7 @@ mod tests {
             "/_matrix/client/versions",
             "/_matrix/client/v3/sync",
             "/_matrix/client/v3/devices",
+            "/_matrix/client/v3//account/assets/x",
         ] {
             assert!(matches!(find(&Method::GET, path), Way::Forward), "{path}");
         }

@@ -6,7 +6,7 @@ use myelin_homeserver::Refusal;
 use ruma::UserId;
 use wildmatch::WildMatch;
 
-use crate::{Settings, texts};
+use crate::{NativeLogin, Settings, texts};
 
 /// Users, by a pattern of their whole ID: `*` stands for any text, `?` for one
 /// character.
@@ -61,6 +61,12 @@ impl Settings {
         }
         let page = self.public_url.join("account").map_or_else(|_| String::new(), String::from);
         Err(Refusal::forbidden(format!("{} {page}", texts::REQUIRED)))
+    }
+
+    /// Refuses a login with a password where the client is to open the sign-in
+    /// page, as it is from `level` on.
+    pub(crate) fn check_native(&self, level: NativeLogin) -> Result<(), Refusal> {
+        if self.native_login < level { Ok(()) } else { Err(Refusal::forbidden(texts::BY_PAGE)) }
     }
 }
 

@@ -17,10 +17,10 @@ use crate::{
     call::Call,
     capabilities,
     error::Error,
-    health, login, observe, operation,
+    health, login, observe, operation, pages,
     paths::{self, Way},
     refused::is_refused,
-    routes::Action,
+    routes::{Action, Route},
     two_factor, well_known,
 };
 
@@ -32,6 +32,7 @@ pub fn router(app: App) -> Router {
         .route(well_known::PATH, get(well_known::well_known))
         .fallback(dispatch)
         .layer(cors())
+        .layer(middleware::from_fn_with_state(app.clone(), pages::pages))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }
@@ -42,7 +43,10 @@ async fn dispatch(
     request: Request,
 ) -> Response {
     match paths::find(request.method(), request.uri().path()) {
-        Way::Forward => forward(&app, request, &context).await,
+        // Without pages of ours, theirs are paths like any other.
+        Way::Forward | Way::Route(Route { action: Action::Page(_), .. }, _) => {
+            forward(&app, request, &context).await
+        }
         Way::Refuse => Refusal::unrecognized().into_response(),
         Way::WrongMethod => {
             let message = "This path has no such method.";
@@ -85,8 +89,11 @@ async fn answer(app: &App, call: Call) -> Result<Response, Error> {
         Action::Rename => two_factor::rename(app, call).await,
         Action::Remove => two_factor::remove(app, call).await,
         Action::Regenerate => two_factor::regenerate(app, call).await,
-        // Answered by the dispatcher, which has the whole request.
-        Action::Capabilities => Err(Refusal::unrecognized().into()),
+        Action::AppPasswords => two_factor::app_passwords::list(app, call).await,
+        Action::CreateAppPassword => two_factor::app_passwords::create(app, call).await,
+        Action::RevokeAppPassword => two_factor::app_passwords::revoke(app, call).await,
+        // Answered before, by whom has the whole request.
+        Action::Capabilities | Action::Page(_) => Err(Refusal::unrecognized().into()),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use http::Method;
 use myelin_homeserver::Operation;
+use myelin_uia::Stage;
 
 /// What a request of a route is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +31,35 @@ pub enum Action {
     Remove,
     /// `POST /account/two-factor/recovery`, after proof.
     Regenerate,
+    /// `GET /account/two-factor/app-passwords`
+    AppPasswords,
+    /// `POST /account/two-factor/app-passwords`, after proof.
+    CreateAppPassword,
+    /// `DELETE /account/two-factor/app-passwords/{id}`
+    RevokeAppPassword,
     /// `GET /capabilities`: the homeserver's, and `m.two_factor`.
     Capabilities,
+    /// A page for people.
+    Page(Page),
+}
+
+/// The pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// A file that pages load.
+    Asset,
+    /// Where a client sends a person to sign in.
+    SignInStart,
+    /// The page for clients that cannot log in by themselves.
+    SignInFallback,
+    /// The steps of a sign-in.
+    SignIn,
+    /// The fallback page of a stage.
+    Fallback(Stage),
+    /// A user's own account.
+    Account,
+    /// A change to it.
+    AccountChange,
 }
 
 impl Action {
@@ -43,10 +71,16 @@ impl Action {
             | Self::LoginToken
             | Self::Begin
             | Self::Remove
-            | Self::Regenerate => true,
-            Self::LoginTypes | Self::Status | Self::Confirm | Self::Rename | Self::Capabilities => {
-                false
-            }
+            | Self::Regenerate
+            | Self::CreateAppPassword => true,
+            Self::LoginTypes
+            | Self::Status
+            | Self::Confirm
+            | Self::Rename
+            | Self::AppPasswords
+            | Self::RevokeAppPassword
+            | Self::Capabilities
+            | Self::Page(_) => false,
         }
     }
 }
@@ -56,7 +90,8 @@ impl Action {
 pub struct Route {
     /// The HTTP method.
     pub method: Method,
-    /// The path after the prefix; `{…}` stands for one segment.
+    /// The path after the prefix, or a whole path where it begins with `/`;
+    /// `{…}` stands for one segment.
     pub endpoint: &'static str,
     /// What it is for.
     pub action: Action,
@@ -76,8 +111,12 @@ const fn route(method: Method, endpoint: &'static str, action: Action) -> Route 
     Route { method, endpoint, action }
 }
 
+const fn page(method: Method, endpoint: &'static str, page: Page) -> Route {
+    route(method, endpoint, Action::Page(page))
+}
+
 /// The table.
-pub static ROUTES: [Route; 20] = [
+pub static ROUTES: [Route; 40] = [
     route(Method::GET, "login", Action::LoginTypes),
     route(Method::POST, "login", Action::Login),
     route(Method::POST, "register", Action::Protected(Operation::Register)),
@@ -106,7 +145,27 @@ pub static ROUTES: [Route; 20] = [
     route(Method::PUT, "account/two-factor/totp/{id}", Action::Rename),
     route(Method::DELETE, "account/two-factor/totp/{id}", Action::Remove),
     route(Method::POST, "account/two-factor/recovery", Action::Regenerate),
+    route(Method::GET, "account/two-factor/app-passwords", Action::AppPasswords),
+    route(Method::POST, "account/two-factor/app-passwords", Action::CreateAppPassword),
+    route(Method::DELETE, "account/two-factor/app-passwords/{id}", Action::RevokeAppPassword),
     route(Method::GET, "capabilities", Action::Capabilities),
+    page(Method::GET, "login/sso/redirect", Page::SignInStart),
+    page(Method::GET, "login/sso/redirect/{idpId}", Page::SignInStart),
+    page(Method::GET, "/_matrix/static/client/login", Page::SignInFallback),
+    page(Method::GET, "/_matrix/static/client/login/", Page::SignInFallback),
+    page(Method::GET, "auth/m.login.sso/fallback/web", Page::Fallback(Stage::Sso)),
+    page(Method::POST, "auth/m.login.sso/fallback/web", Page::Fallback(Stage::Sso)),
+    page(Method::GET, "auth/m.login.2fa.totp/fallback/web", Page::Fallback(Stage::Totp)),
+    page(Method::POST, "auth/m.login.2fa.totp/fallback/web", Page::Fallback(Stage::Totp)),
+    page(Method::GET, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
+    page(Method::POST, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
+    page(Method::GET, "/account/sign-in", Page::SignIn),
+    page(Method::POST, "/account/sign-in", Page::SignIn),
+    page(Method::GET, "/account", Page::Account),
+    page(Method::POST, "/account", Page::Account),
+    page(Method::GET, "/account/change", Page::AccountChange),
+    page(Method::POST, "/account/change", Page::AccountChange),
+    page(Method::GET, "/account/assets/{name}", Page::Asset),
 ];
 
 /// Other methods of paths in the table that a homeserver answers, and that

@@ -7,7 +7,7 @@ use myelin_homeserver::BodyLimits;
 use myelin_two_factor::TotpParameters;
 use url::Url;
 
-use crate::{Policy, routes::Switch};
+use crate::{PageSettings, Policy, routes::Switch};
 
 /// The settings.
 #[derive(Clone, Debug)]
@@ -25,16 +25,37 @@ pub struct Settings {
     pub passed: Vec<Switch>,
     /// Whether the pages are there that clients open for `m.login.sso`.
     pub has_pages: bool,
+    /// How they look.
+    pub pages: PageSettings,
     /// How codes are made and how much drift is forgiven.
     pub totp: TotpParameters,
     /// How long a UIA session lives.
     pub session_lifetime: Duration,
     /// How long a login token lives.
     pub login_token_lifetime: Duration,
+    /// How long the login token lives with which the sign-in page sends a
+    /// person back to a client. Long enough for a slow one, no longer.
+    pub sign_in_token_lifetime: Duration,
+    /// Who can log in with a password in the client, without a page.
+    pub native_login: NativeLogin,
+    /// Whether users can make app passwords, and programs log in with them.
+    pub app_passwords: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// What is waited for of a request that Myelin answers itself.
     pub body: BodyLimits,
+}
+
+/// Who can log in with `m.login.password`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NativeLogin {
+    /// Everyone.
+    #[default]
+    Everyone,
+    /// Who has no second factor; everyone else signs in on the page.
+    WithoutSecondFactor,
+    /// Nobody: everyone signs in on the page.
+    Nobody,
 }
 
 impl Settings {
@@ -47,9 +68,13 @@ impl Settings {
             wrong_passwords_per_minute: 60,
             passed: Vec::new(),
             has_pages: false,
+            pages: PageSettings::default(),
             totp: TotpParameters::default(),
             session_lifetime: myelin_uia::DEFAULT_LIFETIME,
             login_token_lifetime: Duration::from_mins(2),
+            sign_in_token_lifetime: Duration::from_secs(30),
+            native_login: NativeLogin::default(),
+            app_passwords: true,
             trusted_proxies: Vec::new(),
             body: BodyLimits::default(),
         }

@@ -17,6 +17,8 @@ pub(crate) const OTHER_USER: &str = "Confirm with your own account.";
 pub(crate) const WAIT: &str = "Too many wrong codes. Wait a while before the next one.";
 pub(crate) const REQUIRED: &str =
     "This account has to have a second factor before it can sign in. Set it up at";
+pub(crate) const BY_PAGE: &str = "This account signs in on the server's page: choose single \
+     sign-on, or continue in the browser, in your app.";
 pub(crate) const LAST_FACTOR: &str =
     "This account has to have a second factor. Add another authenticator before removing this one.";
 pub(crate) const OTHER_STAGE: &str = "This stage is not offered here.";
@@ -28,4 +30,10 @@ pub(crate) const NO_FACTOR: &str =
 pub(crate) const NO_SUCH_AUTHENTICATOR: &str = "You have no such authenticator.";
 pub(crate) const TOO_MANY_AUTHENTICATORS: &str =
     "You have as many authenticators as are allowed. Remove one first.";
+pub(crate) const NO_APP_PASSWORDS: &str = "App passwords are not allowed on this server.";
+pub(crate) const CANNOT_MINT: &str = "App passwords do not work here: the homeserver logs nobody in \
+     without the account's own password.";
+pub(crate) const TOO_MANY_APP_PASSWORDS: &str =
+    "You have as many app passwords as are allowed. Revoke one first.";
+pub(crate) const NO_SUCH_APP_PASSWORD: &str = "You have no such app password.";
 pub(crate) const REGISTRATION_CLOSED: &str = "Registration is closed on this server.";

@@ -93,19 +93,19 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
-    fn taken(limit: &WrongPasswords, address: Option<IpAddr>, now: Timestamp) -> usize {
-        (0..1_000).take_while(|_| limit.take(address, now).is_ok()).count()
+    fn taken(limit: &WrongPasswords, address: IpAddr, now: Timestamp) -> usize {
+        (0..1_000).take_while(|_| limit.take(Some(address), now).is_ok()).count()
     }
 
     #[test]
     fn an_address_has_its_allowance_and_no_more() {
         let limit = WrongPasswords::new(60);
         assert_eq!(taken(&limit, address("192.0.2.1"), NOW), 60);
-        let refusal = limit.take(address("192.0.2.1"), NOW).unwrap_err();
+        let refusal = limit.take(Some(address("192.0.2.1")), NOW).unwrap_err();
         assert_eq!((refusal.status.as_u16(), refusal.retry_after), (429, Some(SECOND)));
         assert_eq!(taken(&limit, address("192.0.2.2"), NOW), 60);
     }
@@ -122,11 +122,11 @@ mod tests {
     fn a_right_password_costs_nothing() {
         let limit = WrongPasswords::new(2);
         for _ in 0..100 {
-            limit.take(address("192.0.2.1"), NOW).unwrap();
-            limit.give_back(address("192.0.2.1"), NOW);
+            limit.take(Some(address("192.0.2.1")), NOW).unwrap();
+            limit.give_back(Some(address("192.0.2.1")), NOW);
         }
         // What was never taken is not given back.
-        limit.give_back(address("192.0.2.1"), NOW);
+        limit.give_back(Some(address("192.0.2.1")), NOW);
         assert_eq!(taken(&limit, address("192.0.2.1"), NOW), 2);
     }
 

@@ -169,8 +169,9 @@ pub trait Accounts: Debug + Send + Sync {
         limit: u32,
     ) -> Result<Vec<Account>, Error>;
 
-    /// Sets the password's hash, logs devices out, ends the user's UIA sessions
-    /// and login tokens, and raises the version of the user's factors.
+    /// Sets the password's hash, logs devices out, ends the user's sessions,
+    /// login tokens and app passwords, and raises the version of the user's
+    /// factors.
     async fn set_password(
         &self,
         user: &UserId,

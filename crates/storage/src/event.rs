@@ -72,11 +72,21 @@ pub enum Action {
     CrossSigningUploaded,
     /// A login token was issued.
     LoginTokenIssued,
+    /// Someone signed in to the account page.
+    SignedIn,
+    /// An app password was made.
+    AppPasswordCreated,
+    /// A program logged in with an app password.
+    AppPasswordUsed,
+    /// An app password was revoked, or all of them.
+    AppPasswordRevoked,
+    /// New cross-signing keys were allowed on the account page.
+    SigningKeysAllowed,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 27] = [
         Self::Registered,
         Self::LoggedIn,
         Self::PasswordPassed,
@@ -99,6 +109,11 @@ impl Action {
         Self::DevicesDeleted,
         Self::CrossSigningUploaded,
         Self::LoginTokenIssued,
+        Self::SignedIn,
+        Self::AppPasswordCreated,
+        Self::AppPasswordUsed,
+        Self::AppPasswordRevoked,
+        Self::SigningKeysAllowed,
     ];
 
     /// The action's name in the database and in the logs.
@@ -126,6 +141,11 @@ impl Action {
             Self::DevicesDeleted => "devices_deleted",
             Self::CrossSigningUploaded => "cross_signing_uploaded",
             Self::LoginTokenIssued => "login_token_issued",
+            Self::SignedIn => "signed_in",
+            Self::AppPasswordCreated => "app_password_created",
+            Self::AppPasswordUsed => "app_password_used",
+            Self::AppPasswordRevoked => "app_password_revoked",
+            Self::SigningKeysAllowed => "signing_keys_allowed",
         }
     }
 

@@ -18,6 +18,7 @@
 )]
 
 mod accounts;
+mod app_passwords;
 mod bucket;
 mod error;
 mod event;
@@ -32,12 +33,14 @@ mod settled;
 mod sqlite;
 mod store;
 mod values;
+mod web;
 mod work;
 
 pub use accounts::{
     Account, Accounts, Created, Device, DeviceLogin, LogoutDevices, NewAccount, NewTokens,
     Refreshed, TokenDigest, TokenOwner,
 };
+pub use app_passwords::{APP_PASSWORDS, AppPasswords, ListedAppPassword, NewAppPassword};
 pub use error::Error;
 pub use event::{Action, Actor, Event, Origin, RecordedEvent};
 pub use factors::{
@@ -46,3 +49,4 @@ pub use factors::{
 pub use keyring::{FileKeySource, FixedKeySource, Key, KeySource, Keyring, KeyringError};
 pub use open::{Database, OpenOptions, Quota, Schema, open};
 pub use store::{LOGIN_TOKENS, Outcome, Store};
+pub use web::{GRANTS, WEB_SESSIONS, WebSession, WebStore};

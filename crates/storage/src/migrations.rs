@@ -14,10 +14,15 @@ pub(crate) const HISTORY: &str = "_sqlx_migrations";
 /// A migration: its number, its name, its SQL.
 type Source = (i64, &'static str, &'static str);
 
-const SQLITE: &[Source] = &[(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql"))];
+const SQLITE: &[Source] = &[
+    (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
+    (2, "pages", include_str!("../migrations/sqlite/0002_pages.sql")),
+];
 
-const POSTGRES: &[Source] =
-    &[(1, "initial", include_str!("../migrations/postgres/0001_initial.sql"))];
+const POSTGRES: &[Source] = &[
+    (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
+    (2, "pages", include_str!("../migrations/postgres/0002_pages.sql")),
+];
 
 pub(crate) fn sqlite() -> Migrator {
     migrator(SQLITE)

@@ -27,7 +27,7 @@ macro_rules! for_update {
 }
 /// Takes the rows that nobody else has taken, and waits for none.
 macro_rules! skip_locked {
-    ($sql:literal) => {
+    ($sql:expr) => {
         concat!($sql, " FOR UPDATE SKIP LOCKED")
     };
 }

@@ -28,7 +28,7 @@ macro_rules! for_update {
     };
 }
 macro_rules! skip_locked {
-    ($sql:literal) => {
+    ($sql:expr) => {
         $sql
     };
 }

@@ -9,8 +9,8 @@ use myelin_uia::{Admitted, Authenticated, Executable, Progress, Session, Session
 use ruma::{OwnedUserId, UserId};
 
 use crate::{
-    Change, Enrolled, Error, Event, Factors, Origin, RecordedEvent, SealedSecret, Spend,
-    TokenDigest,
+    AppPasswords, Change, Enrolled, Error, Event, Factors, Origin, RecordedEvent, SealedSecret,
+    Spend, TokenDigest, WebStore,
 };
 
 /// Login tokens that a user may have at a time.
@@ -34,7 +34,7 @@ pub enum Outcome<T> {
 /// nothing was acknowledged, and where the connection broke during the commit,
 /// it may have been written all the same. Those that read secrets fail with [`Error::Key`].
 #[async_trait]
-pub trait Store: Debug + Send + Sync {
+pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
     /// Keeps a new session, with the stages it may have passed already.
     ///
     /// Sessions are bounded, and nobody is refused: the oldest session of the
@@ -108,8 +108,8 @@ pub trait Store: Debug + Send + Sync {
         event: Event,
     ) -> Result<bool, Error>;
 
-    /// Removes every factor, code and counter of the user, ends the user's
-    /// sessions; `false` if there was nothing.
+    /// Removes every factor, code, counter and app password of the user, ends
+    /// the user's sessions; `false` if there was nothing.
     async fn reset(&self, user: &UserId, event: Event) -> Result<bool, Error>;
 
     /// Keeps a login token (`m.login.token`). A user has at most
@@ -129,8 +129,9 @@ pub trait Store: Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Option<OwnedUserId>, Error>;
 
-    /// Ends all sessions and login tokens of the user, and makes every decision
-    /// stale that is being made about the user.
+    /// Ends all sessions, login tokens and grants of the user, and makes every
+    /// decision stale that is being made about the user. App passwords stay: see
+    /// [`AppPasswords::revoke_app_passwords`].
     async fn end_sessions(&self, user: &UserId) -> Result<(), Error>;
 
     /// Appends to the audit log.
@@ -139,8 +140,8 @@ pub trait Store: Debug + Send + Sync {
     /// The newest `limit` entries about the user, newest first.
     async fn events(&self, user: &UserId, limit: u32) -> Result<Vec<RecordedEvent>, Error>;
 
-    /// Deletes expired sessions, pending authenticators, and tokens; says how
-    /// many rows went.
+    /// Deletes expired sessions, pending authenticators, tokens, and grants;
+    /// says how many rows went.
     async fn sweep(&self, now: Timestamp) -> Result<u64, Error>;
 
     /// Decrypts an authenticator's secret. To be called only to verify a code.

@@ -10,6 +10,7 @@
 //! | [`totp`] | the secret, the token a client sends, the verdict, the `otpauth://` URI |
 //! | [`authenticator`] | one authenticator's life from pending to disabled |
 //! | [`recovery`] | recovery codes, how they are read and how they are hashed |
+//! | [`app_password`] | passwords for programs, and how they are told from others |
 //! | [`throttle`] | the waits after failures, and the lockout |
 //! | [`limits`] | every number |
 //!
@@ -44,12 +45,15 @@
 //! # Ok::<(), myelin_two_factor::NameError>(())
 //! ```
 
+pub mod app_password;
 pub mod authenticator;
+mod id;
 pub mod limits;
 pub mod recovery;
 pub mod throttle;
 pub mod totp;
 
+pub use app_password::{AppPassword, AppPasswordId};
 pub use authenticator::{Authenticator, AuthenticatorId, Confirmation, Name, NameError, Status};
 pub use recovery::{RecoveryCode, RecoveryHash, RecoverySalt, RecoverySet};
 pub use throttle::{Admission, Failure, FailureEffect, Throttle, ThrottlePolicy};

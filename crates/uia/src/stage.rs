@@ -17,6 +17,9 @@ pub enum Stage {
     Token,
     /// `m.login.sso`: both factors, passed on a page of the server's own.
     Sso,
+    /// An app password, which is enough alone and only for a login. It has no
+    /// name on the wire: no client can offer it as a stage.
+    AppPassword,
     /// `m.login.dummy`: always passes; registration only.
     Dummy,
     /// `m.login.registration_token`; registration only.
@@ -24,7 +27,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// Every stage this engine knows.
+    /// Every stage that has a name on the wire.
     pub const ALL: [Self; 7] = [
         Self::Password,
         Self::Totp,
@@ -35,7 +38,7 @@ impl Stage {
         Self::RegistrationToken,
     ];
 
-    /// The stage's `type` on the wire.
+    /// The stage's `type` on the wire; empty where it has none.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -44,12 +47,13 @@ impl Stage {
             Self::Recovery => "m.login.2fa.recovery",
             Self::Token => "m.login.token",
             Self::Sso => "m.login.sso",
+            Self::AppPassword => "",
             Self::Dummy => "m.login.dummy",
             Self::RegistrationToken => "m.login.registration_token",
         }
     }
 
-    /// The stage with this `type`, if this engine knows it.
+    /// The stage with this `type`, if a client can name it.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|stage| stage.as_str() == name)

@@ -1,7 +1,7 @@
 //! `myelin routes`
 
 use myelin_homeserver::Operation;
-use myelin_server::routes::{Action, PREFIXES, ROUTES};
+use myelin_server::routes::{Action, PREFIXES, Page, ROUTES};
 use serde_json::json;
 
 use super::{print, proxies};
@@ -67,7 +67,23 @@ const fn describe(action: Action) -> &'static str {
         Action::Rename => "rename an authenticator",
         Action::Remove => "remove an authenticator",
         Action::Regenerate => "new recovery codes",
+        Action::AppPasswords => "which app passwords there are",
+        Action::CreateAppPassword => "make an app password",
+        Action::RevokeAppPassword => "revoke an app password",
         Action::Capabilities => "the homeserver's capabilities, and m.two_factor",
+        Action::Page(page) => describe_page(page),
+    }
+}
+
+const fn describe_page(page: Page) -> &'static str {
+    match page {
+        Page::Asset => "what the pages load",
+        Page::SignInStart => "the sign-in page, for a client",
+        Page::SignInFallback => "the same, in its old place",
+        Page::SignIn => "the steps of a sign-in",
+        Page::Fallback(_) => "a stage, on a page",
+        Page::Account => "a user's own account",
+        Page::AccountChange => "a change to it, after proof",
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("registration", "Who may register."),
     ("policy", "Who has to have a second factor."),
     ("totp", "The codes of authenticator apps. The defaults are what every app supports."),
+    ("app_passwords", "Passwords that let a program log in without a second factor."),
     ("sessions", "Authentication in progress: between the password and the code."),
     ("limits", "What a request may take."),
     ("proxy", "Reverse proxies in front of Myelin."),
@@ -247,6 +248,14 @@ pub(super) const KEYS: &[Key] = &[
         Number,
         Is("1"),
         "Periods that a clock may be wrong, either way, 0 to 2. Each makes guessing easier.",
+    ),
+    key(
+        "app_passwords.allowed",
+        "MYELIN_APP_PASSWORDS_ALLOWED",
+        Switch,
+        Is("true"),
+        "Whether users can make passwords for programs that know no second factor (bots,\n\
+         old clients). `false` also refuses the logins of those that were made before.",
     ),
     key(
         "sessions.lifetime",

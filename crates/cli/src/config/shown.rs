@@ -72,6 +72,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("totp.digits", totp.digits.get().to_string()),
         ("totp.period", time(period)),
         ("totp.window", totp.window.get().to_string()),
+        ("app_passwords.allowed", settings.app_passwords.to_string()),
         ("sessions.lifetime", time(settings.session_lifetime)),
         ("sessions.login_token_lifetime", time(settings.login_token_lifetime)),
         ("sessions.per_address", quota.per_address.to_string()),

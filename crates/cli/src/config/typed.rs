@@ -19,6 +19,7 @@ pub(super) struct Typed {
     pub(super) registration: Registration,
     pub(super) policy: Policy,
     pub(super) totp: Totp,
+    pub(super) app_passwords: AppPasswords,
     pub(super) sessions: Sessions,
     pub(super) limits: Limits,
     pub(super) proxy: Proxy,
@@ -71,6 +72,12 @@ pub(super) struct Totp {
     pub(super) digits: Option<u8>,
     pub(super) period: Option<String>,
     pub(super) window: Option<u8>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AppPasswords {
+    pub(super) allowed: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]

@@ -38,6 +38,7 @@ pub(super) fn validate(typed: Typed) -> Result<Config> {
         public_url: homeserver::public_url(typed.public_url.as_deref(), &listen)?,
         policy: homeserver::policy(&typed.policy)?,
         passed: homeserver::passed(&typed.homeserver)?,
+        app_passwords: typed.app_passwords.allowed.unwrap_or(true),
         ..settings(&typed.totp, &typed.sessions, &typed.limits, &typed.proxy, &server_name)?
     };
     let behind_proxy = !settings.trusted_proxies.is_empty();

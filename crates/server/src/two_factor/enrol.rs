@@ -8,14 +8,16 @@ use http::StatusCode;
 use myelin_homeserver::Refusal;
 use myelin_storage::{Action, Change, Enrolled, Factors, NewRecoveryCodes};
 use myelin_two_factor::{
-    Authenticator, Confirmation, Status, Step, TotpSecret, TotpToken,
+    Authenticator, Confirmation, Name, Status, Step, TotpSecret, TotpToken,
     limits::{MAX_ACTIVE_AUTHENTICATORS, MAX_CONFIRM_FAILURES, PENDING_LIFETIME},
     totp,
 };
+use myelin_uia::Authenticated;
 use ruma::{UserId, api::error::ErrorKind};
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::{Grounds, change, name, named, new_codes, shown};
+use super::{Grounds, Owner, id, name, named, new_codes, shown};
 use crate::{
     App,
     call::Call,
@@ -31,24 +33,39 @@ pub(crate) async fn begin(app: &App, mut call: Call) -> Result<Response, Error> 
     let auth = Auth::take(&mut call.body)?;
     let name = name(&call.body)?;
     check_room(&app.store().lookup_factors(&identity.user).await?)?;
-    let proof = Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof);
-    let pending = Authenticator::enrol(name, app.now(), app.entropy());
-    let response = shown_once(app, &identity.user, &pending);
-    change(app, &call, &identity, &proof, |factors| {
+    let proof = call.gate(app, &identity).authorise(&auth).await?.proof;
+    let pending = enrol(&Owner::of(app, &call, &identity), name, proof).await?;
+    Ok(shown_once(app, &identity.user, &pending))
+}
+
+/// Begins to set up an authenticator, after proof.
+pub(crate) async fn enrol(
+    owner: &Owner<'_>,
+    name: Name,
+    proof: Authenticated,
+) -> Result<Authenticator, Error> {
+    let pending = Authenticator::enrol(name, owner.app.now(), owner.app.entropy());
+    let begin = |factors: &Factors| {
         check_room(factors)?;
         let secret = TotpSecret::from_bytes(*pending.secret.expose());
         let begin = Change::Begin { id: pending.id.clone(), name: pending.name.clone(), secret };
         Ok((begin, Action::EnrolmentBegun, Some(pending.id.to_string()), ()))
-    })
-    .await?;
-    Ok(response)
+    };
+    owner.change(&Grounds::Proof(proof), begin).await?;
+    Ok(pending)
+}
+
+/// The URI that an authenticator app reads.
+pub(crate) fn uri(app: &App, user: &UserId, pending: &Authenticator) -> Zeroizing<String> {
+    let settings = app.settings();
+    // A Matrix ID holds a colon, which the label of the URI may not.
+    let account = format!("{}@{}", user.localpart(), user.server_name());
+    totp::uri(&pending.secret, &settings.issuer, &account, &settings.totp)
 }
 
 fn shown_once(app: &App, user: &UserId, pending: &Authenticator) -> Response {
     let settings = app.settings();
-    // A Matrix ID holds a colon, which the label of the URI may not.
-    let account = format!("{}@{}", user.localpart(), user.server_name());
-    let uri = totp::uri(&pending.secret, &settings.issuer, &account, &settings.totp);
+    let uri = uri(app, user, pending);
     let lifetime = u64::try_from(PENDING_LIFETIME.as_millis()).unwrap_or(u64::MAX);
     Json(json!({
         "id": pending.id.as_str(),
@@ -62,7 +79,8 @@ fn shown_once(app: &App, user: &UserId, pending: &Authenticator) -> Response {
     .into_response()
 }
 
-fn check_room(factors: &Factors) -> Result<(), Refusal> {
+/// Whether the user may have one more.
+pub(crate) fn check_room(factors: &Factors) -> Result<(), Refusal> {
     if factors.active().count() < MAX_ACTIVE_AUTHENTICATORS {
         return Ok(());
     }
@@ -77,45 +95,63 @@ pub(crate) async fn confirm(app: &App, call: Call) -> Result<Response, Error> {
         let message = "`token` is missing.";
         return Err(Refusal::bad_request(&ErrorKind::MissingParam, message).into());
     };
-    let token = TotpToken::parse(token, app.settings().totp.digits);
-    let factors = app.store().lookup_factors(&identity.user).await?;
+    match try_confirm(&Owner::of(app, &call, &identity), id(&call), token).await? {
+        Confirmed::Wrong => Err(Refusal::forbidden(texts::WRONG_CODE).into()),
+        Confirmed::Active(Some(texts)) => Ok(Json(shown(&texts)).into_response()),
+        Confirmed::Active(None) => Ok(Json(json!({})).into_response()),
+    }
+}
+
+/// What trying to confirm an authenticator led to.
+#[derive(Debug)]
+pub(crate) enum Confirmed {
+    /// The code is wrong; with too many of them the authenticator is gone.
+    Wrong,
+    /// It is active. The recovery codes where it is the first factor.
+    Active(Option<Vec<Zeroizing<String>>>),
+}
+
+/// Tries to confirm a pending authenticator.
+pub(crate) async fn try_confirm(
+    owner: &Owner<'_>,
+    id: &str,
+    token: &str,
+) -> Result<Confirmed, Error> {
+    let app = owner.app;
+    let factors = app.store().lookup_factors(owner.user).await?;
     let first = factors.codes.is_none();
-    let enrolled = named(&call, &factors)?;
-    let is_right = match &token {
-        Some(token) => confirms(app, &factors, enrolled, token)?,
-        None => false,
+    let enrolled = named(id, &factors)?;
+    if enrolled.status != Status::Pending {
+        return Err(Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR).into());
+    }
+    // Malformed: no guess, so it does not count.
+    let Some(token) = TotpToken::parse(token, app.settings().totp.digits) else {
+        return Ok(Confirmed::Wrong);
     };
+    let is_right = confirms(app, &factors, enrolled, &token)?;
     // Hashing takes long: before the decision, which holds only for a moment,
     // and not for whoever only guesses.
     let codes = if first && is_right { Some(new_codes(app).await) } else { None };
     let (new, texts) = codes.unzip();
-    let confirmed = change(app, &call, &identity, &Grounds::Token, |factors| {
-        decide(app, &call, factors, token.as_ref(), new.clone())
-    })
-    .await?;
-    match (confirmed, texts) {
-        (false, _) => Err(Refusal::forbidden(texts::WRONG_CODE).into()),
-        (true, Some(texts)) => Ok(Json(shown(&texts)).into_response()),
-        (true, None) => Ok(Json(json!({})).into_response()),
-    }
+    let decide = |factors: &Factors| decide(app, id, factors, &token, new.clone());
+    let confirmed = owner.change(&Grounds::Token, decide).await?;
+    Ok(if confirmed { Confirmed::Active(texts) } else { Confirmed::Wrong })
 }
 
 /// What a code does to a pending authenticator, and whether it confirms it.
 fn decide(
     app: &App,
-    call: &Call,
+    id: &str,
     factors: &Factors,
-    token: Option<&TotpToken>,
+    token: &TotpToken,
     codes: Option<NewRecoveryCodes>,
 ) -> Result<(Change, Action, Option<String>, bool), Error> {
-    let enrolled = named(call, factors)?;
+    let enrolled = named(id, factors)?;
     let id = enrolled.id.clone();
     let detail = Some(id.to_string());
     if enrolled.status != Status::Pending {
         return Err(Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR).into());
     }
-    // Malformed: no guess, so it does not count.
-    let Some(token) = token else { return Err(Refusal::forbidden(texts::WRONG_CODE).into()) };
     match unsealed(app, factors, enrolled)?.confirm(token, &app.settings().totp, app.now()) {
         Confirmation::Confirmed(active) => {
             // It has become the first factor, or the code right, meanwhile.

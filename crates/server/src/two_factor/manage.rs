@@ -6,11 +6,13 @@ use axum::{
 };
 use myelin_homeserver::Refusal;
 use myelin_storage::{Action, Change, Event, Factors};
-use myelin_two_factor::Status;
+use myelin_two_factor::{Name, Status};
+use myelin_uia::Authenticated;
 use ruma::api::error::ErrorKind;
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::{Grounds, change, name, named, new_codes, shown};
+use super::{Grounds, Owner, id, name, named, new_codes, shown};
 use crate::{App, call::Call, error::Error, texts, uia::Auth};
 
 /// `PUT /account/two-factor/totp/{id}`
@@ -21,19 +23,27 @@ pub(crate) async fn rename(app: &App, call: Call) -> Result<Response, Error> {
         return Err(Refusal::bad_request(&ErrorKind::MissingParam, message).into());
     }
     let name = name(&call.body)?;
-    let factors = app.store().lookup_factors(&identity.user).await?;
-    let id = &named(&call, &factors)?.id;
+    rename_to(&Owner::of(app, &call, &identity), id(&call), &name).await?;
+    Ok(Json(json!({})).into_response())
+}
+
+/// Gives an authenticator another name.
+pub(crate) async fn rename_to(owner: &Owner<'_>, id: &str, name: &Name) -> Result<(), Error> {
+    let store = owner.app.store();
+    let factors = store.lookup_factors(owner.user).await?;
+    let id = &named(id, &factors)?.id;
     let event = Event {
-        at: app.now(),
-        user: identity.user.clone(),
+        at: owner.app.now(),
+        user: owner.user.to_owned(),
         action: Action::AuthenticatorRenamed,
-        origin: call.context.origin(),
+        origin: owner.context.origin(),
         detail: Some(id.to_string()),
     };
-    if !app.store().rename(&identity.user, id, &name, event).await? {
-        return Err(Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR).into());
+    if store.rename(owner.user, id, name, event).await? {
+        Ok(())
+    } else {
+        Err(Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR).into())
     }
-    Ok(Json(json!({})).into_response())
 }
 
 /// `DELETE /account/two-factor/totp/{id}`: a pending one goes without proof,
@@ -42,31 +52,42 @@ pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error>
     let identity = call.identity(app).await?;
     let auth = Auth::take(&mut call.body)?;
     let factors = app.store().lookup_factors(&identity.user).await?;
-    let pending = named(&call, &factors)?.status == Status::Pending;
+    let pending = named(id(&call), &factors)?.status == Status::Pending;
     let grounds = if pending {
         Grounds::Token
     } else {
         check_not_last(app, &factors)?;
         Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof)
     };
-    change(app, &call, &identity, &grounds, |factors| {
-        let enrolled = named(&call, factors)?;
-        let id = enrolled.id.clone();
-        let detail = Some(id.to_string());
-        match enrolled.status {
-            Status::Pending => Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ())),
-            _ => {
-                check_not_last(app, factors)?;
-                Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ()))
-            }
-        }
-    })
-    .await?;
+    end(&Owner::of(app, &call, &identity), id(&call), &grounds).await?;
     Ok(Json(json!({})).into_response())
 }
 
+/// Takes an authenticator away, after proof.
+pub(crate) async fn take_away(
+    owner: &Owner<'_>,
+    id: &str,
+    proof: Authenticated,
+) -> Result<(), Error> {
+    end(owner, id, &Grounds::Proof(proof)).await
+}
+
+async fn end(owner: &Owner<'_>, id: &str, grounds: &Grounds) -> Result<(), Error> {
+    let decide = |factors: &Factors| {
+        let enrolled = named(id, factors)?;
+        let id = enrolled.id.clone();
+        let detail = Some(id.to_string());
+        if enrolled.status == Status::Pending {
+            return Ok((Change::Drop { id }, Action::EnrolmentDropped, detail, ()));
+        }
+        check_not_last(owner.app, factors)?;
+        Ok((Change::Remove { id }, Action::AuthenticatorRemoved, detail, ()))
+    };
+    owner.change(grounds, decide).await
+}
+
 /// Where the policy requires a second factor, the last one stays.
-fn check_not_last(app: &App, factors: &Factors) -> Result<(), Refusal> {
+pub(crate) fn check_not_last(app: &App, factors: &Factors) -> Result<(), Refusal> {
     let kept = factors.authenticators.iter().filter(|a| a.status != Status::Pending).count();
     if kept > 1 || !app.settings().policy.requires(&factors.user) {
         return Ok(());
@@ -81,17 +102,26 @@ pub(crate) async fn regenerate(app: &App, mut call: Call) -> Result<Response, Er
     if !app.store().lookup_factors(&identity.user).await?.protect() {
         return Err(no_factor().into());
     }
-    let proof = Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof);
-    let (codes, texts) = new_codes(app).await;
-    change(app, &call, &identity, &proof, |factors| {
+    let proof = call.gate(app, &identity).authorise(&auth).await?.proof;
+    let texts = new_set(&Owner::of(app, &call, &identity), proof).await?;
+    Ok(Json(shown(&texts)).into_response())
+}
+
+/// Replaces the recovery codes, after proof.
+pub(crate) async fn new_set(
+    owner: &Owner<'_>,
+    proof: Authenticated,
+) -> Result<Vec<Zeroizing<String>>, Error> {
+    let (codes, texts) = new_codes(owner.app).await;
+    let decide = |factors: &Factors| {
         if !factors.protect() {
             return Err(no_factor().into());
         }
         let change = Change::Regenerate { codes: codes.clone() };
         Ok((change, Action::RecoveryRegenerated, None, ()))
-    })
-    .await?;
-    Ok(Json(shown(&texts)).into_response())
+    };
+    owner.change(&Grounds::Proof(proof), decide).await?;
+    Ok(texts)
 }
 
 fn no_factor() -> Refusal {

@@ -1,16 +1,19 @@
 //! `/account/two-factor`: a user's own factors.
 
+pub(crate) mod app_passwords;
 mod enrol;
 mod manage;
 mod status;
 
-pub(crate) use enrol::{begin, confirm};
-pub(crate) use manage::{regenerate, remove, rename};
-use myelin_homeserver::{Identity, Refusal};
+pub(crate) use enrol::{Confirmed, begin, check_room, confirm, enrol, try_confirm, uri};
+pub(crate) use manage::{
+    check_not_last, new_set, regenerate, remove, rename, rename_to, take_away,
+};
+use myelin_homeserver::{Context, Identity, Refusal};
 use myelin_storage::{Action, Change, Enrolled, Event, Factors, NewRecoveryCodes, Outcome};
 use myelin_two_factor::{AuthenticatorId, Name, recovery};
 use myelin_uia::{Authenticated, Stage};
-use ruma::api::error::ErrorKind;
+use ruma::{UserId, api::error::ErrorKind};
 use serde_json::{Map, Value};
 pub(crate) use status::status;
 use zeroize::Zeroizing;
@@ -33,50 +36,67 @@ impl Grounds {
             Change::Begin { .. } | Change::Remove { .. } | Change::Regenerate { .. } => {}
             _ => return Ok(()),
         }
-        let allowed = match self {
-            Self::Token => false,
-            Self::Proof(proof) => {
-                let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery);
-                let with_factor = proof.completed().iter().any(is_second);
-                proof.user() == Some(&factors.user) && (with_factor || !factors.protect())
-            }
-        };
-        if allowed { Ok(()) } else { Err(Refusal::forbidden(texts::OTHER_REQUEST)) }
-    }
-}
-
-/// Decides on a change and commits it, anew if the factors have changed in
-/// between. `decide` sees the factors as they are now.
-async fn change<T>(
-    app: &App,
-    call: &Call,
-    identity: &Identity,
-    grounds: &Grounds,
-    mut decide: impl FnMut(&Factors) -> Result<(Change, Action, Option<String>, T), Error>,
-) -> Result<T, Error> {
-    for _ in 0..16 {
-        let factors = app.store().lookup_factors(&identity.user).await?;
-        let (change, action, detail, result) = decide(&factors)?;
-        grounds.allow(&change, &factors)?;
-        let event = Event {
-            at: app.now(),
-            user: identity.user.clone(),
-            action,
-            origin: call.context.origin(),
-            detail,
-        };
-        if let Outcome::Committed(()) = app.store().change(&factors, change, event).await? {
-            return Ok(result);
+        match self {
+            Self::Token => Err(Refusal::forbidden(texts::OTHER_REQUEST)),
+            Self::Proof(proof) => check_proof(proof, factors),
         }
     }
-    Err(Error::Contended)
 }
 
-/// The authenticator that the path names, if it is this user's.
-fn named<'f>(call: &Call, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
-    call.parameters
-        .first()
-        .and_then(|id| AuthenticatorId::parse(id))
+/// Whether a proof is this user's, and with a second factor where there is one.
+fn check_proof(proof: &Authenticated, factors: &Factors) -> Result<(), Refusal> {
+    let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery | Stage::Sso);
+    let with_factor = proof.completed().iter().any(is_second);
+    if proof.user() == Some(&factors.user) && (with_factor || !factors.protect()) {
+        Ok(())
+    } else {
+        Err(Refusal::forbidden(texts::OTHER_REQUEST))
+    }
+}
+
+/// Whose factors are changed, in which request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) context: &'a Context,
+    pub(crate) user: &'a UserId,
+}
+
+impl<'a> Owner<'a> {
+    fn of(app: &'a App, call: &'a Call, identity: &'a Identity) -> Self {
+        Self { app, context: &call.context, user: &identity.user }
+    }
+
+    /// Decides on a change and commits it, anew if the factors have changed in
+    /// between. `decide` sees the factors as they are now.
+    async fn change<T>(
+        &self,
+        grounds: &Grounds,
+        mut decide: impl FnMut(&Factors) -> Result<(Change, Action, Option<String>, T), Error>,
+    ) -> Result<T, Error> {
+        let store = self.app.store();
+        for _ in 0..16 {
+            let factors = store.lookup_factors(self.user).await?;
+            let (change, action, detail, result) = decide(&factors)?;
+            grounds.allow(&change, &factors)?;
+            let (at, user, origin) = (self.app.now(), self.user.to_owned(), self.context.origin());
+            let event = Event { at, user, action, origin, detail };
+            if let Outcome::Committed(()) = store.change(&factors, change, event).await? {
+                return Ok(result);
+            }
+        }
+        Err(Error::Contended)
+    }
+}
+
+/// The id in a path; one that no authenticator has if it cannot be an id.
+fn id(call: &Call) -> &str {
+    call.parameters.first().map_or("", String::as_str)
+}
+
+/// The authenticator with this id, if it is this user's.
+pub(crate) fn named<'f>(id: &str, factors: &'f Factors) -> Result<&'f Enrolled, Refusal> {
+    AuthenticatorId::parse(id)
         .and_then(|id| factors.authenticator(&id))
         .ok_or_else(|| Refusal::not_found(texts::NO_SUCH_AUTHENTICATOR))
 }

@@ -28,6 +28,12 @@ pub(crate) enum Evidence {
     Password(Box<PasswordEvidence>),
     Totp(Zeroizing<String>),
     Recovery(Zeroizing<String>),
+    /// Both factors at once, as one of our pages asks for them; `code` is of an
+    /// authenticator or a recovery code.
+    Page {
+        password: Box<PasswordEvidence>,
+        code: Box<Self>,
+    },
     Dummy,
     RegistrationToken(Zeroizing<String>),
     /// A stage that is never offered.
@@ -41,6 +47,7 @@ impl Evidence {
             Self::Password(_) => Some(Stage::Password),
             Self::Totp(_) => Some(Stage::Totp),
             Self::Recovery(_) => Some(Stage::Recovery),
+            Self::Page { .. } => Some(Stage::Sso),
             Self::Dummy => Some(Stage::Dummy),
             Self::RegistrationToken(_) => Some(Stage::RegistrationToken),
             Self::Unknown => None,
@@ -56,7 +63,7 @@ impl Evidence {
             Some(Stage::Recovery) => Self::Recovery(secret(dict, "token")?),
             Some(Stage::Dummy) => Self::Dummy,
             Some(Stage::RegistrationToken) => Self::RegistrationToken(secret(dict, "token")?),
-            Some(Stage::Token | Stage::Sso) | None => Self::Unknown,
+            Some(Stage::Token | Stage::Sso | Stage::AppPassword) | None => Self::Unknown,
         })
     }
 }

@@ -1,10 +1,5 @@
 //! One request on its way through a session.
 
-use axum::{
-    Json,
-    response::{IntoResponse, Response},
-};
-use http::StatusCode;
 use myelin_ambient::Timestamp;
 use myelin_homeserver::{Context, Refusal};
 use myelin_storage::{Action, Change, Event, Factors, Outcome, Spend, Version};
@@ -12,10 +7,10 @@ use myelin_two_factor::Throttle;
 use myelin_uia::{
     Admitted, Authenticated, Binding, Flows, Progress,
     Refusal::{Expired, OtherRequest, OutOfOrder},
-    Session, SessionId, Stage, with_error,
+    Session, SessionId, Stage,
 };
 use ruma::{OwnedUserId, UserId};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::{Auth, Evidence, password, recovery, totp};
 use crate::{App, error::Error, texts};
@@ -34,6 +29,9 @@ pub(crate) enum Purpose {
     /// An operation of a user who has a token, at a homeserver that checks the
     /// password itself: it comes last, and goes on with the operation.
     Forwarded,
+    /// A change on the account page, by somebody who has signed in there: the
+    /// second factor once more, or the password where there is none.
+    Page,
     /// A login, whose user is known only after the first stage.
     Login,
     /// A registration, with the flows that the homeserver asks for.
@@ -75,6 +73,29 @@ pub(crate) enum Judgement {
     Wait(Timestamp),
 }
 
+/// Where a stage is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the request that the session is bound to.
+    Request,
+    /// On a page, which knows nothing of that request: the last stage performs
+    /// nothing there.
+    Page,
+}
+
+/// What trying a stage led to.
+#[derive(Debug)]
+pub(crate) enum Tried {
+    /// It is passed.
+    Passed(Progress),
+    /// It is not, and this is what to say.
+    Again(Box<(Session, Option<Factors>)>, &'static str),
+    /// It is not looked at before then.
+    Wait(Timestamp),
+    /// There is no such session any more.
+    Gone,
+}
+
 impl Gate<'_> {
     /// Lets a request through if it proves enough; else says what to send.
     pub(crate) async fn authorise(&self, auth: &Auth) -> Result<Passed, Error> {
@@ -99,20 +120,44 @@ impl Gate<'_> {
         }
     }
 
-    /// Tries a stage in a session, until a decision has held.
+    /// Tries a stage in a session; else says what to send.
     pub(crate) async fn attempt(
+        &self,
+        current: (Session, Option<Factors>),
+        evidence: &Evidence,
+    ) -> Result<Progress, Error> {
+        match self.try_stage(current, evidence, Place::Request).await? {
+            Tried::Passed(progress) => Ok(progress),
+            Tried::Again(now, text) => {
+                let (session, factors) = *now;
+                Err(self.ask(&session, factors.as_ref(), Some(text)))
+            }
+            Tried::Wait(until) => Err(wait_until(until, self.app.now()).into()),
+            Tried::Gone => Err(self.fresh(Some(texts::UNKNOWN_SESSION)).await?),
+        }
+    }
+
+    /// Tries a stage in a session, until a decision has held.
+    pub(crate) async fn try_stage(
         &self,
         mut current: (Session, Option<Factors>),
         evidence: &Evidence,
-    ) -> Result<Progress, Error> {
+        place: Place,
+    ) -> Result<Tried, Error> {
         for _ in 0..ROUNDS {
             let (session, factors) = current;
             let id = session.id.clone();
-            let admitted = self.admit(&session, factors.as_ref(), evidence.stage())?;
+            let flows = self.flows(factors.as_ref());
+            let Some(admitted) = self.admit(&session, &flows, evidence.stage(), place)? else {
+                return Ok(Tried::Again(Box::new((session, factors)), texts::OUT_OF_ORDER));
+            };
             let judgement = self.judge(&admitted, factors.as_ref(), evidence).await?;
-            match self.commit(admitted, factors.as_ref(), judgement).await? {
-                Outcome::Committed(progress) => return Ok(progress),
-                Outcome::Stale => current = self.lookup(id.as_str()).await?,
+            match self.commit(admitted, factors, judgement).await? {
+                Outcome::Committed(tried) => return Ok(tried),
+                Outcome::Stale => match self.found(id.as_str()).await? {
+                    Some(found) => current = found,
+                    None => return Ok(Tried::Gone),
+                },
             }
         }
         Err(Error::Contended)
@@ -122,15 +167,22 @@ impl Gate<'_> {
     fn admit(
         &self,
         session: &Session,
-        factors: Option<&Factors>,
+        flows: &Flows,
         stage: Option<Stage>,
-    ) -> Result<Admitted, Error> {
-        let flows = self.flows(factors);
+        place: Place,
+    ) -> Result<Option<Admitted>, Refusal> {
         let now = self.app.now();
-        session.check(&self.binding, now).map_err(|_| Refusal::forbidden(texts::OTHER_REQUEST))?;
-        let out_of_order = || self.ask(session, factors, Some(texts::OUT_OF_ORDER));
-        let stage = stage.ok_or_else(out_of_order)?;
-        session.clone().admit(&self.binding, &flows, stage, now).map_err(|_| out_of_order())
+        if place == Place::Request {
+            let bound = session.check(&self.binding, now);
+            bound.map_err(|_| Refusal::forbidden(texts::OTHER_REQUEST))?;
+        }
+        let Some(stage) = stage else { return Ok(None) };
+        let session = session.clone();
+        let admitted = match place {
+            Place::Request => session.admit(&self.binding, flows, stage, now),
+            Place::Page => session.admit_elsewhere(flows, stage, now),
+        };
+        Ok(admitted.ok())
     }
 
     /// Decides what the evidence is worth.
@@ -141,12 +193,18 @@ impl Gate<'_> {
         evidence: &Evidence,
     ) -> Result<Judgement, Error> {
         match (evidence, factors) {
-            (Evidence::Totp(token), Some(factors)) => totp::judge(self.app, factors, token),
-            (Evidence::Recovery(token), Some(factors)) => {
-                recovery::judge(self.app, factors, token).await
+            (Evidence::Totp(_) | Evidence::Recovery(_), factors) => {
+                self.judge_code(factors, evidence).await
             }
             (Evidence::Password(evidence), factors) => {
                 password::judge(self, admitted.session(), factors, evidence).await
+            }
+            (Evidence::Page { password, code }, factors) => {
+                match password::verify(self, admitted.session(), factors, password).await? {
+                    // No code is looked at before the password is right.
+                    Judgement::Pass(..) => self.judge_code(factors, code).await,
+                    other => Ok(other),
+                }
             }
             (Evidence::RegistrationToken(token), _) => {
                 let valid = self.app.homeserver().check_registration_token(token).await?;
@@ -154,10 +212,23 @@ impl Gate<'_> {
                 Ok(if valid { pass } else { Judgement::Ignore(texts::WRONG_TOKEN) })
             }
             (Evidence::Dummy, _) => Ok(Judgement::Pass(Spend::Nothing, None)),
-            // A second factor of nobody: the engine has admitted no such stage.
-            (Evidence::Totp(_) | Evidence::Recovery(_) | Evidence::Unknown, _) => {
-                Ok(Judgement::Ignore(texts::OUT_OF_ORDER))
+            (Evidence::Unknown, _) => Ok(Judgement::Ignore(texts::OUT_OF_ORDER)),
+        }
+    }
+
+    /// Decides what a code is worth.
+    async fn judge_code(
+        &self,
+        factors: Option<&Factors>,
+        evidence: &Evidence,
+    ) -> Result<Judgement, Error> {
+        match (evidence, factors) {
+            (Evidence::Totp(token), Some(factors)) => totp::judge(self.app, factors, token),
+            (Evidence::Recovery(token), Some(factors)) => {
+                recovery::judge(self.app, factors, token).await
             }
+            // A second factor of nobody: the engine has admitted no such stage.
+            _ => Ok(Judgement::Ignore(texts::OUT_OF_ORDER)),
         }
     }
 
@@ -165,45 +236,52 @@ impl Gate<'_> {
     async fn commit(
         &self,
         admitted: Admitted,
-        factors: Option<&Factors>,
+        factors: Option<Factors>,
         judgement: Judgement,
-    ) -> Result<Outcome<Progress>, Error> {
+    ) -> Result<Outcome<Tried>, Error> {
         let now = self.app.now();
         let store = self.app.store();
         let user = admitted.session().user.clone();
         let event = |action| user.clone().map(|user| self.event(user, action, now));
-        match judgement {
+        let again = |admitted: &Admitted, factors, text| {
+            Outcome::Committed(Tried::Again(Box::new((admitted.session().clone(), factors)), text))
+        };
+        Ok(match judgement {
             Judgement::Pass(spend, action) => {
                 let event = action.and_then(event);
-                Ok(store.pass_stage(admitted, factors, spend, now, event).await?)
-            }
-            Judgement::Count { change, action, wait } => {
-                let (Some(factors), Some(event)) = (factors, event(action)) else {
-                    return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
-                };
-                match store.change(factors, change, event).await? {
-                    Outcome::Stale => Ok(Outcome::Stale),
-                    Outcome::Committed(()) => Err(match wait {
-                        Some(until) => wait_until(until, now).into(),
-                        None => {
-                            self.ask(admitted.session(), Some(factors), Some(texts::WRONG_CODE))
-                        }
-                    }),
+                match store.pass_stage(admitted, factors.as_ref(), spend, now, event).await? {
+                    Outcome::Committed(progress) => Outcome::Committed(Tried::Passed(progress)),
+                    Outcome::Stale => Outcome::Stale,
                 }
             }
-            Judgement::Ignore(text) => Err(self.ask(admitted.session(), factors, Some(text))),
-            Judgement::Wait(until) => Err(wait_until(until, now).into()),
-        }
+            Judgement::Count { change, action, wait } => {
+                let (Some(read), Some(event)) = (&factors, event(action)) else {
+                    return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
+                };
+                match (store.change(read, change, event).await?, wait) {
+                    (Outcome::Stale, _) => Outcome::Stale,
+                    (Outcome::Committed(()), Some(until)) => Outcome::Committed(Tried::Wait(until)),
+                    (Outcome::Committed(()), None) => again(&admitted, factors, texts::WRONG_CODE),
+                }
+            }
+            Judgement::Ignore(text) => again(&admitted, factors, text),
+            Judgement::Wait(until) => Outcome::Committed(Tried::Wait(until)),
+        })
+    }
+
+    /// The session with this name.
+    pub(crate) async fn found(
+        &self,
+        id: &str,
+    ) -> Result<Option<(Session, Option<Factors>)>, Error> {
+        let Some(id) = SessionId::parse(id) else { return Ok(None) };
+        Ok(self.app.store().lookup_session(&id, self.app.now()).await?)
     }
 
     /// The session with this name, or a fresh challenge: a name that a client
     /// chose is never adopted.
     pub(crate) async fn lookup(&self, id: &str) -> Result<(Session, Option<Factors>), Error> {
-        let found = match SessionId::parse(id) {
-            Some(id) => self.app.store().lookup_session(&id, self.app.now()).await?,
-            None => None,
-        };
-        match found {
+        match self.found(id).await? {
             Some(found) => Ok(found),
             None => Err(self.fresh(Some(texts::UNKNOWN_SESSION)).await?),
         }
@@ -280,71 +358,11 @@ impl Gate<'_> {
         Ok(Some(self.app.store().lookup_factors(user).await?))
     }
 
-    /// The flows that are enough for this request.
-    pub(crate) fn flows(&self, factors: Option<&Factors>) -> Flows {
-        match (&self.purpose, factors) {
-            (Purpose::Registration(flows), _) => flows.clone(),
-            (purpose, Some(factors)) if factors.protect() => self.protected(purpose, factors),
-            // Nobody is known yet: which of them it takes is told after the
-            // password, and to the one who knows it.
-            (Purpose::Login, None) => Flows::new([
-                vec![Stage::Password],
-                vec![Stage::Password, Stage::Totp],
-                vec![Stage::Password, Stage::Recovery],
-            ]),
-            (Purpose::Operation | Purpose::Forwarded | Purpose::Login, _) => {
-                Flows::new([[Stage::Password]])
-            }
-        }
-    }
-
-    fn protected(&self, purpose: &Purpose, factors: &Factors) -> Flows {
-        let mut flows = Vec::new();
-        // The first one that clients see: most know it, and nothing else.
-        if self.app.settings().has_pages && !matches!(purpose, Purpose::Login) {
-            flows.push(vec![Stage::Sso]);
-        }
-        let mut second = vec![Stage::Totp];
-        second.extend(factors.recoverable().then_some(Stage::Recovery));
-        flows.extend(second.into_iter().map(|second| match purpose {
-            Purpose::Forwarded => vec![second, Stage::Password],
-            _ => vec![Stage::Password, second],
-        }));
-        Flows::new(flows)
-    }
-
-    /// The 401 for a session.
-    pub(crate) fn ask(
-        &self,
-        session: &Session,
-        factors: Option<&Factors>,
-        error: Option<&str>,
-    ) -> Error {
-        Error::Challenged(Box::new(challenge(self.app, session, &self.flows(factors), error)))
-    }
-
     /// An entry for the audit log.
     pub(crate) fn event(&self, user: OwnedUserId, action: Action, at: Timestamp) -> Event {
         let detail = Some(self.endpoint.to_owned());
         Event { at, user, action, origin: self.context.origin(), detail }
     }
-}
-
-/// A 401 with a challenge.
-fn challenge(app: &App, session: &Session, flows: &Flows, error: Option<&str>) -> Response {
-    let totp = app.settings().totp;
-    let mut info = session.challenge(flows, |stage| match stage {
-        // Strings: some clients break on numbers.
-        Stage::Totp => Map::from_iter([
-            ("digits".to_owned(), json!(totp.digits.get().to_string())),
-            ("period".to_owned(), json!(totp.period.as_secs().to_string())),
-        ]),
-        _ => Map::new(),
-    });
-    if let Some(text) = error {
-        info = with_error(info, text);
-    }
-    (StatusCode::UNAUTHORIZED, Json(info)).into_response()
 }
 
 /// An attempt during a wait is not looked at. A wait that lies too far ahead,

@@ -5,10 +5,11 @@
 //! once. Nothing leaves it but a proof or a response to send.
 
 mod auth;
+mod challenge;
 mod gate;
 mod password;
 mod recovery;
 mod totp;
 
 pub(crate) use auth::{Auth, Evidence, string};
-pub(crate) use gate::{Gate, Purpose};
+pub(crate) use gate::{Gate, Place, Purpose, Tried};

@@ -15,26 +15,49 @@ pub(crate) async fn judge(
     factors: Option<&Factors>,
     evidence: &PasswordEvidence,
 ) -> Result<Judgement, Error> {
-    let homeserver = gate.app.homeserver();
-    // Somebody else's name is refused before anything is checked, so that
-    // this tells nothing about somebody else's password.
-    if let Some(user) = &session.user
-        && names_another(&evidence.identifier, user, homeserver.server_name())
-    {
-        return Err(Refusal::forbidden(texts::OTHER_USER).into());
-    }
-    let protected = factors.is_some_and(Factors::protect);
-    let pass = Judgement::Pass(Spend::Nothing, protected.then_some(Action::PasswordPassed));
     // The password goes on with the operation, and the homeserver's answer to
     // that decides. It can only be the last stage, so nothing follows from it.
     if matches!(gate.purpose, Purpose::Forwarded) {
-        return Ok(pass);
+        check_name(gate, session, evidence)?;
+        return Ok(pass(factors));
     }
+    verify(gate, session, factors, evidence).await
+}
+
+/// What a password is worth that is checked now, whoever checks it later.
+pub(crate) async fn verify(
+    gate: &Gate<'_>,
+    session: &Session,
+    factors: Option<&Factors>,
+    evidence: &PasswordEvidence,
+) -> Result<Judgement, Error> {
+    check_name(gate, session, evidence)?;
     match gate.app.check_password(evidence, gate.context).await? {
-        PasswordCheck::Verified(user) if Some(&user) == session.user.as_ref() => Ok(pass),
+        PasswordCheck::Verified(user) if Some(&user) == session.user.as_ref() => Ok(pass(factors)),
         PasswordCheck::Verified(_) => Err(Refusal::forbidden(texts::OTHER_USER).into()),
         PasswordCheck::Wrong => Ok(Judgement::Ignore(texts::WRONG_PASSWORD)),
         PasswordCheck::Refused(refusal) => Err(refusal.into()),
+    }
+}
+
+fn pass(factors: Option<&Factors>) -> Judgement {
+    let protected = factors.is_some_and(Factors::protect);
+    Judgement::Pass(Spend::Nothing, protected.then_some(Action::PasswordPassed))
+}
+
+/// Somebody else's name is refused before anything is checked, so that this
+/// tells nothing about somebody else's password.
+fn check_name(
+    gate: &Gate<'_>,
+    session: &Session,
+    evidence: &PasswordEvidence,
+) -> Result<(), Refusal> {
+    let server = gate.app.homeserver().server_name();
+    match &session.user {
+        Some(user) if names_another(&evidence.identifier, user, server) => {
+            Err(Refusal::forbidden(texts::OTHER_USER))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,9 @@ on_every_database![the_well_known_names_the_configured_address, ways_around_the_
 
 async fn the_well_known_names_the_configured_address(app: TestApp) {
     let app = app
-        .planned(|plan| plan.settings.public_url = "https://matrix.example.org".parse().unwrap())
+        .planned(|plan| {
+            plan.settings.public_url = "https://matrix.example.org".parse().expect("a URL")
+        })
         .await;
     let path = "/.well-known/matrix/client";
     let anon = app.anonymous();
@@ -25,7 +27,7 @@ async fn ways_around_the_gate_do_not_exist(app: TestApp) {
         "/_synapse/admin/v1/register",
         "/_matrix/client/v1/auth_metadata",
         "/_matrix/client/v4/login",
-        "/_matrix/static/client/login/",
+        "/_matrix/static/client/login/spec.js",
     ] {
         anon.post(path, &json!({})).await.refuses(404, "M_UNRECOGNIZED");
     }

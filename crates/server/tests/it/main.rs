@@ -3,6 +3,7 @@
 
 mod kit;
 
+mod app_passwords;
 mod audit;
 mod challenges;
 mod clock;
@@ -18,6 +19,11 @@ mod http_forms;
 mod lockout;
 mod malformed;
 mod order;
+mod pages_account;
+mod pages_attacks;
+mod pages_fallback;
+mod pages_kit;
+mod pages_sign_in;
 mod paths;
 mod policy;
 mod races;

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 
 use super::{
     super::{Connection, Row},
-    anchor, audit, devices, sessions,
+    anchor, app_passwords, audit, devices, sessions,
 };
 use crate::{
     Account, Created, Error, Event, LogoutDevices, NewAccount,
@@ -115,6 +115,7 @@ pub(super) async fn set_password(
     // A decision that is being made on the old password is stale.
     anchor::raise(c, user).await?;
     sessions::end_all(c, user).await?;
+    app_passwords::delete_all(c, user).await?;
     if let LogoutDevices::AllBut(kept) = logout {
         devices::delete_all_but(c, user, Some(kept)).await?;
     }

@@ -62,6 +62,24 @@ pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<(), Error
     Ok(())
 }
 
+/// Takes the anchor until the end of the transaction, if its version is still
+/// the one that was decided on. A user without a row gets one.
+pub(super) async fn hold(
+    c: &mut Connection,
+    user: &UserId,
+    version: Version,
+) -> Result<bool, Error> {
+    // A row that is there is locked by writing it; one that is not would not be.
+    let statement = if version == Version(0) {
+        "INSERT INTO factors (user_id, version) VALUES ($1, $2 + 1)
+         ON CONFLICT (user_id) DO NOTHING"
+    } else {
+        "UPDATE factors SET version = version WHERE user_id = $1 AND version = $2"
+    };
+    let held = sqlx::query(statement).bind(user.as_str()).bind(version.0).execute(c).await?;
+    Ok(held.rows_affected() == 1)
+}
+
 /// Raises the version of a user who has a row; `false` if there is none, and
 /// so nothing to change.
 pub(super) async fn raise_existing(c: &mut Connection, user: &UserId) -> Result<bool, Error> {
@@ -93,7 +111,7 @@ pub(super) async fn set_recovery(
     Ok(())
 }
 
-/// Takes every factor, code and counter of the user. The row stays, and its
+/// Takes every factor, code, counter and app password of the user. The row stays, and its
 /// version does not begin again. The caller has raised it already.
 pub(super) async fn clear(c: &mut Connection, user: &UserId) -> Result<(), Error> {
     for statement in [
@@ -106,6 +124,7 @@ pub(super) async fn clear(c: &mut Connection, user: &UserId) -> Result<(), Error
          WHERE user_id = $1",
         "DELETE FROM authenticators WHERE user_id = $1",
         "DELETE FROM recovery_codes WHERE user_id = $1",
+        "DELETE FROM app_passwords WHERE user_id = $1",
     ] {
         sqlx::query(statement).bind(user.as_str()).execute(&mut *c).await?;
     }

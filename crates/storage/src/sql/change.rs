@@ -3,7 +3,7 @@
 use myelin_two_factor::{AuthenticatorId, Name, Throttle};
 use ruma::UserId;
 
-use super::{super::Connection, anchor, audit, enrolment, lookup, sessions};
+use super::{super::Connection, anchor, app_passwords, audit, enrolment, lookup, sessions};
 use crate::{Change, Error, Event, Outcome, passage::Claim, sealed::Sealer, settled::Settled};
 
 /// Applies `change` if the user's factors are still those of `read`.
@@ -64,6 +64,9 @@ async fn apply(
         Change::Confirm { id, step, throttle: _, codes } => {
             if let Some(codes) = codes {
                 enrolment::replace_codes(c, sealer, user, codes, event.at).await?;
+                // With the first factor: before it, the password was enough to
+                // make them.
+                app_passwords::delete_all(c, user).await?;
             }
             return enrolment::confirm(c, user, id, *step, event.at).await;
         }
@@ -116,7 +119,8 @@ pub(super) async fn reset(
         return Ok(Settled::RollBack(false));
     }
     let factors = lookup::factors(c, user).await?;
-    let untouched = factors.authenticators.is_empty()
+    let untouched = app_passwords::list(c, user).await?.is_empty()
+        && factors.authenticators.is_empty()
         && factors.codes.is_none()
         && factors.totp == Throttle::default()
         && factors.recovery == Throttle::default();

@@ -12,6 +12,8 @@
 mod account_store;
 pub(super) mod accounts;
 pub(super) mod anchor;
+mod app_password_store;
+mod app_passwords;
 pub(super) mod audit;
 mod change;
 mod check;
@@ -24,5 +26,7 @@ pub(super) mod sessions;
 mod store;
 mod sweep;
 mod tokens;
+mod web;
+mod web_store;
 
 pub(super) use engine::Engine;

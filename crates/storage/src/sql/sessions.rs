@@ -5,7 +5,7 @@ use ruma::UserId;
 
 use super::{
     super::{Connection, lock_owner},
-    audit,
+    audit, web,
 };
 use crate::{
     Error, Event, Quota,
@@ -112,7 +112,7 @@ async fn insert(
     Ok(())
 }
 
-/// Ends every session and login token of the user: what earned them no longer
+/// Ends every session, login token and grant of the user: what earned them no longer
 /// holds. The user's anchor is the caller's already.
 pub(super) async fn end_all(c: &mut Connection, user: &UserId) -> Result<(), Error> {
     // Who makes room deletes several of these rows, too; without the lock, each
@@ -124,5 +124,5 @@ pub(super) async fn end_all(c: &mut Connection, user: &UserId) -> Result<(), Err
     ] {
         sqlx::query(statement).bind(user.as_str()).execute(&mut *c).await?;
     }
-    Ok(())
+    web::end_all(c, user).await
 }

@@ -17,42 +17,51 @@ use crate::{
 pub(super) type Batch = for<'c> fn(&'c mut Connection, Timestamp) -> Work<'c, Settled<u64>>;
 
 /// All that is swept, each again and again until a batch is not full.
-pub(super) const ALL: [Batch; 3] = [
-    |c, now| Box::pin(sessions(c, millis(now))),
+pub(super) const ALL: [Batch; 5] = [
+    |c, now| Box::pin(expired(c, SESSIONS, now)),
     |c, now| Box::pin(pending(c, now)),
-    |c, now| Box::pin(login_tokens(c, millis(now))),
+    |c, now| Box::pin(expired(c, LOGIN_TOKENS, now)),
+    |c, now| Box::pin(expired(c, WEB_SESSIONS, now)),
+    |c, now| Box::pin(expired(c, GRANTS, now)),
 ];
 
 /// Rows that one transaction deletes.
 pub(super) const BATCH: u32 = 1000;
 
-/// Deletes up to [`BATCH`] expired sessions; says how many.
-async fn sessions(c: &mut Connection, now: i64) -> Result<Settled<u64>, Error> {
-    let deleted = sqlx::query(concat!(
-        "DELETE FROM uia_sessions WHERE id IN (",
-        skip_locked!("SELECT id FROM uia_sessions WHERE expires <= $1 ORDER BY expires LIMIT $2"),
-        ")"
-    ))
-    .bind(now)
-    .bind(i64::from(BATCH))
-    .execute(c)
-    .await?;
-    Ok(Settled::Commit(deleted.rows_affected()))
+/// Deletes what has expired, by its key, up to a limit.
+macro_rules! expired {
+    ($table:literal, $key:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE ",
+            $key,
+            " IN (",
+            skip_locked!(concat!(
+                "SELECT ",
+                $key,
+                " FROM ",
+                $table,
+                " WHERE expires <= $1 ORDER BY expires LIMIT $2"
+            )),
+            ")"
+        )
+    };
 }
 
-/// Deletes up to [`BATCH`] expired login tokens; says how many.
-async fn login_tokens(c: &mut Connection, now: i64) -> Result<Settled<u64>, Error> {
-    let deleted = sqlx::query(concat!(
-        "DELETE FROM login_tokens WHERE token IN (",
-        skip_locked!(
-            "SELECT token FROM login_tokens WHERE expires <= $1 ORDER BY expires LIMIT $2"
-        ),
-        ")"
-    ))
-    .bind(now)
-    .bind(i64::from(BATCH))
-    .execute(c)
-    .await?;
+const SESSIONS: &str = expired!("uia_sessions", "id");
+const LOGIN_TOKENS: &str = expired!("login_tokens", "token");
+const WEB_SESSIONS: &str = expired!("web_sessions", "id");
+const GRANTS: &str = expired!("grants", "digest");
+
+/// Deletes up to [`BATCH`] rows that have expired; says how many.
+async fn expired(
+    c: &mut Connection,
+    statement: &'static str,
+    now: Timestamp,
+) -> Result<Settled<u64>, Error> {
+    let deleted =
+        sqlx::query(statement).bind(millis(now)).bind(i64::from(BATCH)).execute(c).await?;
     Ok(Settled::Commit(deleted.rows_affected()))
 }
 

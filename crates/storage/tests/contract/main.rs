@@ -6,6 +6,7 @@
 //! argument.
 
 mod accounts;
+mod app_passwords;
 mod audit;
 mod devices;
 mod enrolment;
@@ -22,3 +23,4 @@ mod spending;
 mod support;
 mod throttling;
 mod versions;
+mod web;

@@ -1,5 +1,6 @@
 //! The claims of this crate, one file per subject.
 
+mod app_passwords;
 mod authenticators;
 mod codes;
 mod otpauth;

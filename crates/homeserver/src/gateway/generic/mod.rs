@@ -116,6 +116,10 @@ impl Homeserver for Generic {
         true
     }
 
+    fn shares_the_store(&self) -> bool {
+        false
+    }
+
     async fn relayed_login_types(&self, context: &Context) -> Result<Vec<Value>, Error> {
         self.gateway.relayed_login_types(context).await
     }

@@ -106,6 +106,10 @@ impl Homeserver for Synapse {
         &self.gateway.options.server_name
     }
 
+    fn shares_the_store(&self) -> bool {
+        false
+    }
+
     async fn relayed_login_types(&self, context: &Context) -> Result<Vec<Value>, Error> {
         self.gateway.relayed_login_types(context).await
     }

@@ -2,6 +2,7 @@
 //! users, and replies that say what they were when they are not as expected.
 
 mod app;
+mod browser;
 mod client;
 mod database;
 mod operation;
@@ -9,6 +10,7 @@ mod reply;
 mod user;
 
 pub(crate) use app::TestApp;
+pub(crate) use browser::{Browser, Page, encoded};
 pub(crate) use client::Client;
 pub(crate) use database::{Database, Kind};
 pub(crate) use operation::Operation;

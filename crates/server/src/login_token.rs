@@ -1,0 +1,25 @@
+//! Login tokens (`m.login.token`) of our own, so that a login with one is one
+//! that the gate has let through.
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use myelin_storage::{Event, TokenDigest};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{App, error::Error};
+
+/// Issues a token for the user of the event, after proof.
+pub(crate) async fn issue(
+    app: &App,
+    lifetime: Duration,
+    event: Event,
+) -> Result<Zeroizing<String>, Error> {
+    let random = BASE64URL_NOPAD.encode(&app.entropy().bytes::<24>());
+    let token = Zeroizing::new(format!("myl_{random}"));
+    let digest = TokenDigest(Sha256::digest(&*token).into());
+    let user = event.user.clone();
+    app.store().create_login_token(&digest, &user, app.now() + lifetime, event).await?;
+    Ok(token)
+}

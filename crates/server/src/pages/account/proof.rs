@@ -1,0 +1,67 @@
+//! The fresh proof that every change takes: the second factor once more, or the
+//! password where there is none.
+
+use myelin_homeserver::{Password, PasswordEvidence};
+use myelin_storage::Factors;
+use myelin_uia::{Authenticated, Binding, Progress};
+use ruma::api::client::uiaa::MatrixUserIdentifier;
+use serde_json::Map;
+use zeroize::Zeroizing;
+
+use super::{SignedIn, change::Change};
+use crate::{
+    pages::{Problem, Visit, trouble::Trouble},
+    texts,
+    uia::{Evidence, Gate, Place, Purpose, Tried},
+};
+
+/// A proof, and the version of the factors after it.
+pub(super) struct Proved {
+    pub(super) proof: Authenticated,
+    pub(super) version: i64,
+}
+
+/// Checks and spends what the form holds as proof.
+pub(super) async fn prove(
+    visit: &Visit,
+    signed_in: &SignedIn,
+    change: &Change,
+) -> Result<Result<Proved, Trouble>, Problem> {
+    let user = &signed_in.factors.user;
+    let bound = [change.what.name(), change.id.as_str()];
+    let gate = Gate {
+        app: &visit.app,
+        context: &visit.context,
+        purpose: Purpose::Page,
+        user: Some(user.clone()),
+        binding: Binding::new(Some(user), "POST", "account/change", &bound, &Map::new()),
+        endpoint: "account/change",
+    };
+    let (session, factors) = gate.open().await?;
+    let factors = factors.ok_or(Problem::Over)?;
+    let (protected, version) = (factors.protect(), factors.version.0);
+    let evidence = evidence(visit, &factors, change.recovery)?;
+    let tried = gate.try_stage((session, Some(factors)), &evidence, Place::Request).await;
+    Ok(Err(match tried {
+        Ok(Tried::Passed(Progress::Done(proof))) => {
+            return Ok(Ok(Proved { proof, version: version + i64::from(protected) }));
+        }
+        Ok(Tried::Passed(Progress::More(_)) | Tried::Gone) => return Err(Problem::Over),
+        Ok(Tried::Wait(until)) => Trouble::wait(visit, until),
+        Ok(Tried::Again(_, texts::WRONG_PASSWORD)) => Trouble::wrong_password(visit),
+        Ok(Tried::Again(..)) if change.recovery => Trouble::wrong_recovery(visit),
+        Ok(Tried::Again(..)) => Trouble::wrong_code(visit),
+        Err(error) => Trouble::with_password(visit, error)?,
+    }))
+}
+
+fn evidence(visit: &Visit, factors: &Factors, recovery: bool) -> Result<Evidence, Problem> {
+    let form = visit.form()?;
+    if !factors.protect() {
+        let identifier = MatrixUserIdentifier::new(factors.user.to_string()).into();
+        let password = Password::new(form.text("password"));
+        return Ok(Evidence::Password(Box::new(PasswordEvidence { identifier, password })));
+    }
+    let code = Zeroizing::new(form.text("code").to_owned());
+    Ok(if recovery { Evidence::Recovery(code) } else { Evidence::Totp(code) })
+}

@@ -1,0 +1,191 @@
+//! The fallback pages of User-Interactive Authentication: a stage is passed
+//! here for a client that does not know it.
+//!
+//! [Client-Server API, Fallback](https://spec.matrix.org/v1.16/client-server-api/#fallback).
+//!
+//! The page knows the session's name and nothing of the request that waits for
+//! it, and performs nothing: the client sends that request again. What the page
+//! does know, it says: whose account, and what for.
+
+use askama::Template;
+use axum::response::Response;
+use http::StatusCode;
+use myelin_homeserver::{Password, PasswordEvidence};
+use myelin_storage::Factors;
+use myelin_uia::{Binding, Session, Stage};
+use ruma::api::client::uiaa::MatrixUserIdentifier;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::{
+    Problem, Visit,
+    assets::Asset,
+    reply::{Allow, Frame, page, page_with},
+    texts::Texts,
+    trouble::Trouble,
+};
+use crate::{
+    operation, texts,
+    uia::{Evidence, Gate, Place, Purpose, Tried},
+};
+
+/// A session that a page can help along.
+struct Waiting {
+    session: Session,
+    factors: Factors,
+    /// What its request is for.
+    endpoint: String,
+    purpose: Purpose,
+}
+
+/// `GET` and `POST /auth/{stage}/fallback/web`
+pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response, Problem> {
+    let waiting = Waiting::find(visit).await?;
+    if waiting.session.completed.last() == Some(&stage) {
+        return Ok(done(visit, &waiting));
+    }
+    let gate = gate(visit, waiting.purpose.clone());
+    let flows = gate.flows(Some(&waiting.factors));
+    let next = waiting.session.clone().admit_elsewhere(&flows, stage, visit.app.now());
+    next.map_err(|_| Problem::Over)?;
+    let recovery = match stage {
+        Stage::Recovery => true,
+        Stage::Sso => visit.query.text("with") == "recovery",
+        _ => false,
+    };
+    if visit.form.is_none() {
+        return Ok(form(visit, stage, &waiting, recovery, None));
+    }
+    let evidence = evidence(visit, stage, &waiting, recovery)?;
+    let current = (waiting.session.clone(), Some(waiting.factors.clone()));
+    let trouble = match gate.try_stage(current, &evidence, Place::Page).await? {
+        Tried::Passed(_) => return Ok(done(visit, &waiting)),
+        Tried::Gone => return Err(Problem::Over),
+        Tried::Wait(until) => Trouble::wait(visit, until),
+        Tried::Again(_, texts::WRONG_PASSWORD) => Trouble::wrong_password(visit),
+        Tried::Again(..) if recovery => Trouble::wrong_recovery(visit),
+        Tried::Again(..) => Trouble::wrong_code(visit),
+    };
+    Ok(form(visit, stage, &waiting, recovery, Some(trouble)))
+}
+
+impl Waiting {
+    /// The session that the address names, if it waits for a user's request.
+    async fn find(visit: &Visit) -> Result<Self, Problem> {
+        let anyone = gate(visit, Purpose::Operation);
+        let found = anyone.found(visit.query.text("session")).await?;
+        let (session, Some(factors)) = found.ok_or(Problem::Over)? else {
+            return Err(Problem::Over);
+        };
+        let memo = session.memo.as_deref().unwrap_or_default();
+        let memo: Value = serde_json::from_str(memo).unwrap_or_default();
+        let endpoint = memo.get("endpoint").and_then(Value::as_str);
+        let endpoint = endpoint.ok_or(Problem::Over)?.to_owned();
+        // A sign-in on our own pages, say, is no request that waits.
+        let purpose = operation::purpose_at(&visit.app, &endpoint).ok_or(Problem::Over)?;
+        Ok(Self { session, factors, endpoint, purpose })
+    }
+}
+
+/// A gate whose stages are tried on a page: its binding is never looked at.
+fn gate(visit: &Visit, purpose: Purpose) -> Gate<'_> {
+    Gate {
+        app: &visit.app,
+        context: &visit.context,
+        purpose,
+        user: None,
+        binding: Binding::new(None, "", "", &[], &Map::new()),
+        endpoint: "auth/fallback/web",
+    }
+}
+
+fn evidence(
+    visit: &Visit,
+    stage: Stage,
+    waiting: &Waiting,
+    recovery: bool,
+) -> Result<Evidence, Problem> {
+    let fields = visit.form()?;
+    let code = Zeroizing::new(fields.text("code").to_owned());
+    let code = if recovery { Evidence::Recovery(code) } else { Evidence::Totp(code) };
+    if stage != Stage::Sso {
+        return Ok(code);
+    }
+    // The session says whose password it has to be.
+    let user = waiting.factors.user.to_string();
+    let identifier = MatrixUserIdentifier::new(user).into();
+    let password =
+        PasswordEvidence { identifier, password: Password::new(fields.text("password")) };
+    Ok(Evidence::Page { password: Box::new(password), code: Box::new(code) })
+}
+
+#[derive(Template)]
+#[template(path = "fallback.html")]
+struct Form<'a> {
+    frame: Frame,
+    trouble: Option<Trouble>,
+    user: &'a str,
+    operation: &'static str,
+    password: bool,
+    recovery: bool,
+    /// Where the other kind of code is asked for; none if there is none.
+    other: Option<String>,
+}
+
+fn form(
+    visit: &Visit,
+    stage: Stage,
+    waiting: &Waiting,
+    recovery: bool,
+    trouble: Option<Trouble>,
+) -> Response {
+    let choice = stage == Stage::Sso && waiting.factors.recoverable();
+    let with = if recovery { "" } else { "&with=recovery" };
+    let other =
+        choice.then(|| visit.link(&format!("?session={}{with}", waiting.session.id.as_str())));
+    let status = trouble.as_ref().map_or(StatusCode::OK, |trouble| trouble.status);
+    let template = Form {
+        frame: Frame::new(visit),
+        user: waiting.factors.user.as_str(),
+        operation: name(visit.texts, &waiting.endpoint),
+        password: stage == Stage::Sso,
+        recovery,
+        other,
+        trouble,
+    };
+    page(visit, status, &template)
+}
+
+#[derive(Template)]
+#[template(path = "fallback_done.html")]
+struct Done {
+    frame: Frame,
+    operation: &'static str,
+    script: String,
+}
+
+fn done(visit: &Visit, waiting: &Waiting) -> Response {
+    let operation = name(visit.texts, &waiting.endpoint);
+    let template = Done { frame: Frame::new(visit), operation, script: Asset::AuthDone.path() };
+    page_with(visit, StatusCode::OK, &template, Allow { scripts: true, forms: false })
+}
+
+/// What an operation is called.
+fn name(texts: &'static Texts, endpoint: &str) -> &'static str {
+    match endpoint {
+        "login" => texts.op_login,
+        "account/password" => texts.op_password,
+        "account/deactivate" => texts.op_deactivate,
+        "account/3pid/add" | "account/3pid" => texts.op_contact,
+        "devices/{deviceId}" => texts.op_device,
+        "delete_devices" => texts.op_devices,
+        "keys/device_signing/upload" | "org.matrix.msc3967/keys/device_signing/upload" => {
+            texts.op_keys
+        }
+        "login/get_token" | "org.matrix.msc3882/login/token" => texts.op_token,
+        "account/two-factor/totp" => texts.op_add,
+        "account/two-factor/totp/{id}" => texts.op_remove,
+        "account/two-factor/recovery" => texts.op_codes,
+        _ => texts.op_other,
+    }
+}

@@ -1,0 +1,92 @@
+//! The pages: plain HTML for people whose client cannot ask for a second
+//! factor itself, and for the account.
+//!
+//! They own how things are shown and typed. They refuse to know how a code is
+//! verified, what may come next, or what a factor is: that is asked of the
+//! gate and the store, as every other route does.
+//!
+//! # To add a page
+//!
+//! 1. A row in [`crate::routes::ROUTES`] with `Action::Page(Page::…)`; a path
+//!    that begins with `/` is a path of its own, outside of the Matrix prefixes.
+//! 2. A handler `async fn(visit: &mut Visit, …) -> Result<Response, Problem>`, and
+//!    a line for it in [`handle`]. GET changes nothing. A form has been checked
+//!    when the handler gets it ([`Visit::form`]): origin, size, token.
+//! 3. A template in `templates/` that extends `base.html` and has a `frame`;
+//!    a form includes `csrf.html`. The engine escapes.
+//! 4. Its words in `texts/*.txt`, in every language.
+//! 5. `reply::page` sends it with all headers; `reply::see_other` leads on after a form.
+//!    A refusal is a [`Problem`], which is a page of its own.
+
+mod account;
+mod assets;
+mod cookies;
+mod fallback;
+mod fields;
+mod problem;
+mod qr;
+mod reply;
+mod settings;
+mod sign_in;
+mod target;
+mod texts;
+mod trouble;
+mod visit;
+mod when;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use myelin_homeserver::Context;
+use problem::Problem;
+pub use settings::{Logo, NotALogo, PageSettings};
+use visit::Visit;
+
+use crate::{
+    App,
+    paths::{self, Way},
+    routes::{Action, Page, Route},
+};
+
+/// The middleware that answers what is a page, before anything that is meant
+/// for programs (such as letting other origins read the answer).
+pub(crate) async fn pages(State(app): State<App>, request: Request, next: Next) -> Response {
+    let way = paths::find(request.method(), request.uri().path());
+    let Way::Route(Route { action: Action::Page(page), .. }, _) = way else {
+        return next.run(request).await;
+    };
+    let context = request.extensions().get::<Context>().cloned();
+    let (true, Some(context)) = (app.settings().has_pages, context) else {
+        return next.run(request).await;
+    };
+    if *page == Page::Asset {
+        return assets::serve(&app, request.uri().path());
+    }
+    let mut visit = Visit::begin(&app, context, request.headers(), request.uri());
+    let answered = answer(&mut visit, *page, request).await;
+    answered.unwrap_or_else(|problem| reply::problem(&visit, &problem))
+}
+
+async fn answer(visit: &mut Visit, page: Page, request: Request) -> Result<Response, Problem> {
+    visit.read(request).await?;
+    handle(visit, page).await
+}
+
+/// The table of contents.
+async fn handle(visit: &mut Visit, page: Page) -> Result<Response, Problem> {
+    match page {
+        // Answered without a visit.
+        Page::Asset => Err(Problem::NotFound),
+        Page::SignInStart => sign_in::start(visit),
+        Page::SignInFallback => sign_in::fallback(visit),
+        Page::SignIn if visit.form.is_some() => sign_in::submit(visit).await,
+        Page::SignIn => sign_in::show(visit).await,
+        Page::Account if visit.form.is_some() => account::submit(visit).await,
+        Page::Account => account::show(visit).await,
+        Page::AccountChange if visit.form.is_some() => account::change(visit).await,
+        Page::AccountChange => account::ask(visit).await,
+        Page::Fallback(stage) => fallback::fallback(visit, stage).await,
+    }
+}

@@ -1,0 +1,86 @@
+//! Setting up the second factor that the policy requires, before any token
+//! exists.
+//!
+//! Whoever gets here has the password of a user who has no factor: that is the
+//! proof that setting up the first one takes. Each step ends the session and
+//! opens the next, and any other change to the user in between voids it.
+
+use axum::response::Response;
+use myelin_storage::Outcome;
+use myelin_two_factor::{Name, Status};
+use myelin_uia::Stage;
+
+use super::{
+    onwards,
+    state::{self, SignIn, Step, unchanged_or_void},
+    templates,
+};
+use crate::{
+    error::Error,
+    pages::{Problem, Visit, reply::see_other, trouble::Trouble},
+    two_factor::{Confirmed, Owner, enrol, try_confirm},
+};
+
+/// Shows a new secret, once.
+pub(super) async fn begin(visit: &mut Visit) -> Result<Response, Problem> {
+    let sign_in = current(visit).await?;
+    let SignIn { session, factors, target } = sign_in;
+    let (app, context) = (visit.app.clone(), visit.context.clone());
+    let flows = state::gate(visit).flows(Some(&factors));
+    let executable = session.admit_execution(&state::binding(), &flows, app.now());
+    let executable = executable.map_err(|_| Problem::Over)?;
+    let ended = app.store().execute_session(executable, Some(&factors), app.now()).await?;
+    let Outcome::Committed(proof) = ended else { return Err(Problem::Over) };
+    let owner = Owner { app: &app, context: &context, user: &factors.user };
+    let pending = enrol(&owner, Name::parse(None).map_err(|_| Problem::Malformed)?, proof).await?;
+    let session = state::pass(visit, &factors, &target, &[Stage::Password])?;
+    let sign_in = SignIn { session, factors, target };
+    sign_in.keep(visit, None).await?;
+    unchanged_or_void(&app, &sign_in.factors, 1).await?;
+    Ok(templates::set_up(visit, &sign_in, Some(&pending), None))
+}
+
+/// Takes the first code of the new authenticator; shows the recovery codes.
+pub(super) async fn confirm(visit: &mut Visit) -> Result<Response, Problem> {
+    let SignIn { session: _, factors, target } = current(visit).await?;
+    let (app, context) = (visit.app.clone(), visit.context.clone());
+    let owner = Owner { app: &app, context: &context, user: &factors.user };
+    let Some(pending) = factors.authenticators.iter().find(|a| a.status == Status::Pending) else {
+        return Ok(see_other(visit, &visit.link(super::PATH)));
+    };
+    let code = visit.form()?.text("code");
+    let codes = match try_confirm(&owner, pending.id.as_str(), code).await {
+        Ok(Confirmed::Active(codes)) => codes.unwrap_or_default(),
+        Ok(Confirmed::Wrong) => {
+            let sign_in = current(visit).await?;
+            let trouble = Trouble::wrong_code(visit);
+            return Ok(templates::set_up(visit, &sign_in, None, Some(trouble)));
+        }
+        // It has waited too long for its code.
+        Err(Error::Refused(_)) => return Ok(see_other(visit, &visit.link(super::PATH))),
+        Err(broken) => return Err(broken.into()),
+    };
+    let now = app.store().lookup_factors(&factors.user).await?;
+    // The password, and the code that has just been accepted.
+    let session = state::pass(visit, &now, &target, &[Stage::Password, Stage::Totp])?;
+    let sign_in = SignIn { session, factors: now, target };
+    sign_in.keep(visit, None).await?;
+    unchanged_or_void(&app, &factors, 1).await?;
+    Ok(templates::codes(visit, &sign_in, &codes, None))
+}
+
+/// Goes on once the recovery codes are said to be saved.
+pub(super) async fn saved(visit: &mut Visit) -> Result<Response, Problem> {
+    let sign_in = SignIn::current(visit).await?;
+    if visit.form()?.find("saved").is_none() {
+        let trouble = Trouble::not_ticked(visit);
+        return Ok(templates::codes(visit, &sign_in, &[], Some(trouble)));
+    }
+    onwards(visit, sign_in).await
+}
+
+/// The sign-in of this browser, if a factor is to be set up in it.
+async fn current(visit: &Visit) -> Result<SignIn, Problem> {
+    let sign_in = SignIn::current(visit).await?;
+    if sign_in.step(visit) == Step::SetUp { Ok(sign_in) } else { Err(Problem::Over) }
+}

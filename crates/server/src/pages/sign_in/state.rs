@@ -1,0 +1,143 @@
+//! Where a sign-in stands: a session of the flow engine, and the client that
+//! waits for it.
+
+use myelin_storage::Factors;
+use myelin_uia::{Binding, Progress, Session, Stage};
+use serde_json::{Map, Value, json};
+
+use super::super::{Problem, Visit, cookies::Cookie, target::Target};
+use crate::{
+    App,
+    error::Error,
+    login::check_unchanged,
+    uia::{Gate, Purpose},
+};
+
+/// What its sessions are bound to: no other endpoint takes them.
+const ENDPOINT: &str = "login/sso/redirect";
+
+/// A sign-in whose password is right.
+#[derive(Clone, Debug)]
+pub(super) struct SignIn {
+    pub(super) session: Session,
+    pub(super) factors: Factors,
+    pub(super) target: Target,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A second factor.
+    Code,
+    /// The user has to have one, and has none.
+    SetUp,
+    /// Back to the client.
+    Ready,
+}
+
+impl SignIn {
+    /// The one of this browser.
+    pub(super) async fn current(visit: &Visit) -> Result<Self, Problem> {
+        let id = visit.jar.value(Cookie::SignIn).ok_or(Problem::Over)?;
+        let found = gate(visit).found(id).await?;
+        let (session, factors) = found.ok_or(Problem::Over)?;
+        session.check(&binding(), visit.app.now()).map_err(|_| Problem::Over)?;
+        let target = session.memo.as_deref().and_then(|memo| target(visit, memo));
+        match (factors, target) {
+            (Some(factors), Some(target)) => Ok(Self { session, factors, target }),
+            _ => Err(Problem::Over),
+        }
+    }
+
+    pub(super) fn step(&self, visit: &Visit) -> Step {
+        let Self { session, factors, target: _ } = self;
+        let required = visit.app.settings().policy.requires(&factors.user);
+        let flows = gate(visit).flows(Some(factors));
+        let session = session.clone();
+        match session.admit_execution(&binding(), &flows, visit.app.now()) {
+            Ok(_) if required && !factors.protect() => Step::SetUp,
+            Ok(_) => Step::Ready,
+            Err(_) => Step::Code,
+        }
+    }
+
+    /// Keeps it and gives this browser its name, in the place of any older one.
+    pub(super) async fn keep(
+        &self,
+        visit: &mut Visit,
+        event: Option<myelin_storage::Event>,
+    ) -> Result<(), Problem> {
+        gate(visit).keep(&self.session, event).await?;
+        visit.jar.set(Cookie::SignIn, Some(self.session.id.as_str().to_owned()));
+        Ok(())
+    }
+}
+
+/// A session of this user in which nothing is passed yet.
+fn open(visit: &Visit, factors: &Factors, target: &Target) -> Session {
+    let app = &visit.app;
+    let (user, lifetime) = (Some(factors.user.clone()), app.settings().session_lifetime);
+    let mut session = Session::open(app.entropy(), user, binding(), app.now(), lifetime);
+    let memo = json!({"endpoint": ENDPOINT, "redirect_url": target.as_str()});
+    session.memo = Some(memo.to_string());
+    session
+}
+
+/// A new session with these stages passed: one that anybody had before is never
+/// taken over.
+pub(super) fn pass(
+    visit: &Visit,
+    factors: &Factors,
+    target: &Target,
+    stages: &[Stage],
+) -> Result<Session, Problem> {
+    let mut session = open(visit, factors, target);
+    let flows = gate(visit).flows(Some(factors));
+    for stage in stages {
+        let admitted = session.admit_elsewhere(&flows, *stage, visit.app.now());
+        match admitted.map_err(|_| Problem::Over)?.complete() {
+            Progress::More(next) => session = next,
+            Progress::Done(_) => return Err(Problem::Over),
+        }
+    }
+    Ok(session)
+}
+
+fn target(visit: &Visit, memo: &str) -> Option<Target> {
+    let memo: Value = serde_json::from_str(memo).ok()?;
+    // Once more: what is allowed may have changed.
+    Target::parse(memo.get("redirect_url")?.as_str()?, &visit.app.settings().pages)
+}
+
+/// The gate of a sign-in.
+pub(super) fn gate(visit: &Visit) -> Gate<'_> {
+    Gate {
+        app: &visit.app,
+        context: &visit.context,
+        purpose: Purpose::Login,
+        user: None,
+        binding: binding(),
+        endpoint: ENDPOINT,
+    }
+}
+
+pub(super) fn binding() -> Binding {
+    Binding::new(None, "GET", ENDPOINT, &[], &Map::new())
+}
+
+/// Whether the user's factors and password are as they were, but for `own`
+/// changes; if not, whatever was just given out is void.
+pub(super) async fn unchanged_or_void(
+    app: &App,
+    before: &Factors,
+    own: i64,
+) -> Result<(), Problem> {
+    match check_unchanged(app, before, own).await {
+        Ok(()) => Ok(()),
+        Err(Error::Contended) => {
+            app.store().end_sessions(&before.user).await?;
+            Err(Problem::Over)
+        }
+        Err(other) => Err(other.into()),
+    }
+}

@@ -1,0 +1,76 @@
+//! What a client is asked for: the flows of a request, and the 401 that says so.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use myelin_storage::Factors;
+use myelin_uia::{Flows, Session, Stage, with_error};
+use serde_json::{Map, json};
+
+use super::gate::{Gate, Purpose};
+use crate::{App, error::Error};
+
+impl Gate<'_> {
+    /// The flows that are enough for this request.
+    pub(crate) fn flows(&self, factors: Option<&Factors>) -> Flows {
+        match (&self.purpose, factors) {
+            (Purpose::Registration(flows), _) => flows.clone(),
+            (purpose, Some(factors)) if factors.protect() => self.protected(purpose, factors),
+            // Nobody is known yet: which of them it takes is told after the
+            // password, and to the one who knows it.
+            (Purpose::Login, None) => Flows::new([
+                vec![Stage::Password],
+                vec![Stage::Password, Stage::Totp],
+                vec![Stage::Password, Stage::Recovery],
+            ]),
+            (Purpose::Operation | Purpose::Forwarded | Purpose::Page | Purpose::Login, _) => {
+                Flows::new([[Stage::Password]])
+            }
+        }
+    }
+
+    fn protected(&self, purpose: &Purpose, factors: &Factors) -> Flows {
+        let mut flows = Vec::new();
+        // The first one that clients see: most know it, and nothing else.
+        if self.app.settings().has_pages && !matches!(purpose, Purpose::Login | Purpose::Page) {
+            flows.push(vec![Stage::Sso]);
+        }
+        let mut second = vec![Stage::Totp];
+        second.extend(factors.recoverable().then_some(Stage::Recovery));
+        flows.extend(second.into_iter().map(|second| match purpose {
+            Purpose::Forwarded => vec![second, Stage::Password],
+            Purpose::Page => vec![second],
+            _ => vec![Stage::Password, second],
+        }));
+        Flows::new(flows)
+    }
+
+    /// The 401 for a session.
+    pub(crate) fn ask(
+        &self,
+        session: &Session,
+        factors: Option<&Factors>,
+        error: Option<&str>,
+    ) -> Error {
+        Error::Challenged(Box::new(challenge(self.app, session, &self.flows(factors), error)))
+    }
+}
+
+/// A 401 with a challenge.
+fn challenge(app: &App, session: &Session, flows: &Flows, error: Option<&str>) -> Response {
+    let totp = app.settings().totp;
+    let mut info = session.challenge(flows, |stage| match stage {
+        // Strings: some clients break on numbers.
+        Stage::Totp => Map::from_iter([
+            ("digits".to_owned(), json!(totp.digits.get().to_string())),
+            ("period".to_owned(), json!(totp.period.as_secs().to_string())),
+        ]),
+        _ => Map::new(),
+    });
+    if let Some(text) = error {
+        info = with_error(info, text);
+    }
+    (StatusCode::UNAUTHORIZED, Json(info)).into_response()
+}

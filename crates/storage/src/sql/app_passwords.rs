@@ -1,0 +1,142 @@
+//! App passwords.
+
+use myelin_two_factor::{AppPasswordId, Name};
+use ruma::UserId;
+use sqlx::Row as _;
+
+use super::{
+    super::{Connection, Row},
+    anchor, audit,
+};
+use crate::{
+    Error, Event, ListedAppPassword, NewAppPassword, Outcome, TokenDigest, Version,
+    app_passwords::APP_PASSWORDS,
+    settled::Settled,
+    values::{millis, optional_timestamp, timestamp},
+};
+
+pub(super) async fn create(
+    c: &mut Connection,
+    user: &UserId,
+    password: &NewAppPassword,
+    version: Version,
+    event: &Event,
+) -> Result<Settled<Outcome<bool>>, Error> {
+    // Whoever holds the anchor counts alone.
+    if !anchor::hold(c, user, version).await? {
+        return Ok(Settled::RollBack(Outcome::Stale));
+    }
+    let NewAppPassword { id, name, digest } = password;
+    let created = sqlx::query(
+        "INSERT INTO app_passwords (id, user_id, name, digest, created)
+         SELECT $1, $2, $3, $4, $5
+         WHERE (SELECT COUNT(*) FROM app_passwords WHERE user_id = $2) < $6",
+    )
+    .bind(id.as_str())
+    .bind(user.as_str())
+    .bind(name.as_str())
+    .bind(digest.0.to_vec())
+    .bind(millis(event.at))
+    .bind(i64::from(APP_PASSWORDS))
+    .execute(&mut *c)
+    .await?;
+    if created.rows_affected() == 0 {
+        return Ok(Settled::RollBack(Outcome::Committed(false)));
+    }
+    audit::record(c, event).await?;
+    Ok(Settled::Commit(Outcome::Committed(true)))
+}
+
+pub(super) async fn list(
+    c: &mut Connection,
+    user: &UserId,
+) -> Result<Vec<ListedAppPassword>, Error> {
+    let rows = sqlx::query(
+        "SELECT id, name, created, last_used FROM app_passwords
+         WHERE user_id = $1 ORDER BY created, id",
+    )
+    .bind(user.as_str())
+    .fetch_all(c)
+    .await?;
+    rows.iter().map(listed).collect()
+}
+
+fn listed(row: &Row) -> Result<ListedAppPassword, Error> {
+    Ok(ListedAppPassword {
+        id: AppPasswordId::parse(row.try_get("id")?)
+            .ok_or(Error::Corrupt { what: "app password" })?,
+        name: Name::parse(Some(row.try_get("name")?))
+            .map_err(|_| Error::Corrupt { what: "name" })?,
+        created: timestamp(row.try_get("created")?)?,
+        last_used: optional_timestamp(row.try_get("last_used")?)?,
+    })
+}
+
+pub(super) async fn redeem(
+    c: &mut Connection,
+    user: &UserId,
+    digest: &TokenDigest,
+    event: Event,
+) -> Result<Settled<Option<Version>>, Error> {
+    let id: Option<String> = sqlx::query_scalar(
+        "UPDATE app_passwords SET last_used = $3 WHERE digest = $2 AND user_id = $1
+         RETURNING id",
+    )
+    .bind(user.as_str())
+    .bind(digest.0.to_vec())
+    .bind(millis(event.at))
+    .fetch_optional(&mut *c)
+    .await?;
+    let Some(id) = id else { return Ok(Settled::RollBack(None)) };
+    // Whoever ends it raises the version before deleting the row, which is ours
+    // until the end: the version is the one before, or the row was not found.
+    let version = sqlx::query_scalar("SELECT version FROM factors WHERE user_id = $1")
+        .bind(user.as_str())
+        .fetch_one(&mut *c)
+        .await?;
+    audit::record(c, &Event { detail: Some(id), ..event }).await?;
+    Ok(Settled::Commit(Some(Version(version))))
+}
+
+pub(super) async fn revoke(
+    c: &mut Connection,
+    user: &UserId,
+    id: &AppPasswordId,
+    event: &Event,
+) -> Result<Settled<bool>, Error> {
+    anchor::raise_existing(c, user).await?;
+    let revoked = sqlx::query("DELETE FROM app_passwords WHERE user_id = $1 AND id = $2")
+        .bind(user.as_str())
+        .bind(id.as_str())
+        .execute(&mut *c)
+        .await?;
+    if revoked.rows_affected() == 0 {
+        return Ok(Settled::RollBack(false));
+    }
+    audit::record(c, event).await?;
+    Ok(Settled::Commit(true))
+}
+
+pub(super) async fn revoke_all(
+    c: &mut Connection,
+    user: &UserId,
+    event: &Event,
+) -> Result<Settled<u64>, Error> {
+    anchor::raise_existing(c, user).await?;
+    let revoked = delete_all(c, user).await?;
+    if revoked == 0 {
+        return Ok(Settled::RollBack(0));
+    }
+    audit::record(c, event).await?;
+    Ok(Settled::Commit(revoked))
+}
+
+/// Ends all of the user's; says how many there were. The user's anchor is the
+/// caller's already.
+pub(super) async fn delete_all(c: &mut Connection, user: &UserId) -> Result<u64, Error> {
+    let deleted = sqlx::query("DELETE FROM app_passwords WHERE user_id = $1")
+        .bind(user.as_str())
+        .execute(c)
+        .await?;
+    Ok(deleted.rows_affected())
+}
