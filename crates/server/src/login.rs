@@ -41,7 +41,7 @@ pub(crate) async fn types(app: &App, call: &Call) -> Result<Response, Error> {
     }
     // A page signs in by a token, which takes a homeserver that mints a login
     // without the password.
-    if settings.has_pages && app.homeserver().mints() {
+    if settings.has_pages {
         flows.push(json!({"type": Stage::Sso.as_str()}));
     }
     flows.push(json!({"type": Stage::Token.as_str(), "get_login_token": true}));

@@ -59,7 +59,7 @@ pub(crate) async fn run(
             elsewhere::performed(&gate, operation, response.status()).await;
             Ok(response)
         }
-        Performed::WrongPassword => Err(gate.reopen(&passed.before, texts::WRONG_PASSWORD).await?),
+        Performed::WrongPassword => Err(gate.reopen(passed.before, texts::WRONG_PASSWORD).await?),
     }
 }
 

@@ -71,7 +71,12 @@ impl WrongPasswords {
         let Some(network) = address.map(network) else { return };
         let mut addresses = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(whole) = addresses.get_mut(&network) {
-            *whole = now + whole.saturating_since(now).saturating_sub(self.interval);
+            let ahead = whole.saturating_since(now).saturating_sub(self.interval);
+            *whole = now + ahead;
+            if ahead.is_zero() {
+                // Whole again: a clock that is set back finds nothing here.
+                addresses.remove(&network);
+            }
         }
     }
 }

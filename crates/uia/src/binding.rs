@@ -45,6 +45,13 @@ impl Binding {
         Self(hash.finalize().into())
     }
 
+    /// The digest. Where the body may hold a password it is to be kept nowhere:
+    /// only a session's own [`Bound`] is.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The binding as the session of this name keeps it.
     pub(crate) fn keyed(&self, session: &SessionId) -> Bound {
         let hash = Sha256::new().chain_update(session.as_str()).chain_update(self.0);

@@ -50,6 +50,8 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("homeserver", "What is behind the gate."),
     ("registration", "Who may register."),
     ("policy", "Who has to have a second factor."),
+    ("login", "How people sign in."),
+    ("pages", "The sign-in page, the confirmation pages and the account page."),
     ("totp", "The codes of authenticator apps. The defaults are what every app supports."),
     ("app_passwords", "Passwords that let a program log in without a second factor."),
     ("sessions", "Authentication in progress: between the password and the code."),
@@ -220,6 +222,36 @@ pub(super) const KEYS: &[Key] = &[
         "Users of whom none is required, in the same form. This wins.",
     ),
     key(
+        "login.native",
+        "MYELIN_LOGIN_NATIVE",
+        Text,
+        Is(r#""everyone""#),
+        "Who can log in with a password in the client: \"everyone\",\n\
+         \"without_second_factor\" (the others sign in on the page), \"nobody\".",
+    ),
+    key(
+        "pages.title",
+        "MYELIN_PAGES_TITLE",
+        Text,
+        Depends("the name in totp.issuer", r#""Example""#),
+        "The name at the head of every page.",
+    ),
+    key(
+        "pages.logo",
+        "MYELIN_PAGES_LOGO",
+        Path,
+        Depends("none", r#""logo.svg""#),
+        "A picture beside the name: PNG, JPEG, WebP or SVG, up to 12 KiB.",
+    ),
+    key(
+        "pages.known_clients",
+        "MYELIN_PAGES_KNOWN_CLIENTS",
+        List,
+        Is("[]"),
+        "Web clients, such as \"https://app.example.org\", to which the sign-in page leads\n\
+         back without asking.",
+    ),
+    key(
         "totp.issuer",
         "MYELIN_TOTP_ISSUER",
         Text,
@@ -270,6 +302,13 @@ pub(super) const KEYS: &[Key] = &[
         Text,
         Is(r#""2m""#),
         "How long a token for logging in on another device can be used, 10s to 1h.",
+    ),
+    key(
+        "sessions.sign_in_token_lifetime",
+        "MYELIN_SESSIONS_SIGN_IN_TOKEN_LIFETIME",
+        Text,
+        Is(r#""30s""#),
+        "How long a client has to log in with what the sign-in page gives it, 5s to 5m.",
     ),
     key(
         "sessions.per_address",

@@ -14,6 +14,7 @@ mod database_url;
 mod duration;
 mod homeserver;
 mod keys;
+mod pages;
 mod registration;
 mod shown;
 mod sources;

@@ -1,8 +1,10 @@
 //! What `config check` prints: the settings as they take effect.
 
 use myelin_homeserver::embedded::RegistrationPolicy;
+use myelin_server::Settings;
+use myelin_storage::Quota;
 
-use super::{Config, Homeserver, LogFormat, Sources, duration};
+use super::{Config, Homeserver, LogFormat, Sources, duration, pages};
 use crate::failure::Failure;
 
 /// A setting as it takes effect.
@@ -30,7 +32,9 @@ pub(crate) fn show(config: &Config, sources: &Sources) -> Result<Vec<Line>, Fail
     Ok(values(config).into_iter().map(line).collect())
 }
 
-fn values(config: &Config) -> Vec<(&'static str, String)> {
+type Values = Vec<(&'static str, String)>;
+
+fn values(config: &Config) -> Values {
     let Config {
         server_name,
         listen,
@@ -43,18 +47,6 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         settings,
         log,
     } = config;
-    let mode = match registration {
-        RegistrationPolicy::Open => "open",
-        RegistrationPolicy::Token(_) => "token",
-        RegistrationPolicy::Closed => "closed",
-    };
-    let format = match log.format {
-        LogFormat::Human => "human",
-        LogFormat::Json => "json",
-    };
-    let totp = settings.totp;
-    let period = std::time::Duration::from_secs(totp.period.as_secs());
-    let level = log.level.to_string().to_lowercase();
     let mut values = vec![
         ("server_name", quoted(server_name)),
         ("listen", list(listen)),
@@ -64,10 +56,52 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("database.connections", database.connections.to_string()),
         ("database.migrate", database.migrate.to_string()),
         ("keys.file", quoted(key_file.display())),
-        ("homeserver.pass", list(&settings.passed.iter().map(|s| s.as_str()).collect::<Vec<_>>())),
-        ("registration.mode", quoted(mode)),
+    ];
+    values.extend(behind(homeserver));
+    let passed: Vec<_> = settings.passed.iter().map(|switch| switch.as_str()).collect();
+    values.push(("homeserver.pass", list(&passed)));
+    values.extend(registering(registration));
+    values.extend(signing_in(settings));
+    values.extend(limits(settings, *quota));
+    let format = match log.format {
+        LogFormat::Human => "human",
+        LogFormat::Json => "json",
+    };
+    values.push(("log.level", quoted(log.level.to_string().to_lowercase())));
+    values.push(("log.format", quoted(format)));
+    values
+}
+
+fn registering(registration: &RegistrationPolicy) -> Values {
+    let mode = |mode: &str| ("registration.mode", quoted(mode));
+    match registration {
+        RegistrationPolicy::Open => vec![mode("open")],
+        RegistrationPolicy::Closed => vec![mode("closed")],
+        RegistrationPolicy::Token(tokens) => {
+            let tokens = quoted(format_args!("<{} tokens>", tokens.len()));
+            vec![mode("token"), ("registration.tokens_file", tokens)]
+        }
+    }
+}
+
+fn signing_in(settings: &Settings) -> Values {
+    let clients = settings.pages.known_clients.iter();
+    let clients: Vec<_> = clients.map(url::Origin::ascii_serialization).collect();
+    let mut values = vec![
         ("policy.required_for", list(&settings.policy.required_for)),
         ("policy.exempt", list(&settings.policy.exempt)),
+        ("login.native", quoted(pages::native_name(settings.native_login))),
+        ("pages.title", quoted(settings.pages.title.as_ref().unwrap_or(&settings.issuer))),
+    ];
+    values.extend(settings.pages.logo.as_ref().map(|_| ("pages.logo", quoted("<a picture>"))));
+    values.push(("pages.known_clients", list(&clients)));
+    values
+}
+
+fn limits(settings: &Settings, quota: Quota) -> Values {
+    let totp = settings.totp;
+    let period = std::time::Duration::from_secs(totp.period.as_secs());
+    vec![
         ("totp.issuer", quoted(&settings.issuer)),
         ("totp.digits", totp.digits.get().to_string()),
         ("totp.period", time(period)),
@@ -75,27 +109,18 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("app_passwords.allowed", settings.app_passwords.to_string()),
         ("sessions.lifetime", time(settings.session_lifetime)),
         ("sessions.login_token_lifetime", time(settings.login_token_lifetime)),
+        ("sessions.sign_in_token_lifetime", time(settings.sign_in_token_lifetime)),
         ("sessions.per_address", quota.per_address.to_string()),
         ("sessions.per_user", quota.per_user.to_string()),
         ("limits.body", settings.body.size.to_string()),
         ("limits.body_timeout", time(settings.body.time)),
         ("limits.wrong_passwords", settings.wrong_passwords_per_minute.to_string()),
         ("proxy.trusted", list(&settings.trusted_proxies)),
-        ("log.level", quoted(level)),
-        ("log.format", quoted(format)),
-    ];
-    let place = values.iter().position(|(path, _)| *path == "homeserver.pass").unwrap_or(0);
-    values.splice(place..place, behind(homeserver));
-    if let RegistrationPolicy::Token(tokens) = registration {
-        let place = values.iter().position(|(path, _)| *path == "policy.required_for").unwrap_or(0);
-        let tokens = quoted(format_args!("<{} tokens>", tokens.len()));
-        values.insert(place, ("registration.tokens_file", tokens));
-    }
-    values
+    ]
 }
 
 /// What is behind the gate.
-fn behind(homeserver: &Homeserver) -> Vec<(&'static str, String)> {
+fn behind(homeserver: &Homeserver) -> Values {
     let kind = |kind: &str| ("homeserver.kind", quoted(kind));
     match homeserver {
         Homeserver::Embedded { access_token_lifetime } => vec![

@@ -18,6 +18,8 @@ pub(super) struct Typed {
     pub(super) homeserver: Homeserver,
     pub(super) registration: Registration,
     pub(super) policy: Policy,
+    pub(super) login: Login,
+    pub(super) pages: Pages,
     pub(super) totp: Totp,
     pub(super) app_passwords: AppPasswords,
     pub(super) sessions: Sessions,
@@ -67,6 +69,20 @@ pub(super) struct Policy {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct Login {
+    pub(super) native: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Pages {
+    pub(super) title: Option<String>,
+    pub(super) logo: Option<PathBuf>,
+    pub(super) known_clients: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Totp {
     pub(super) issuer: Option<String>,
     pub(super) digits: Option<u8>,
@@ -85,6 +101,7 @@ pub(super) struct AppPasswords {
 pub(super) struct Sessions {
     pub(super) lifetime: Option<String>,
     pub(super) login_token_lifetime: Option<String>,
+    pub(super) sign_in_token_lifetime: Option<String>,
     pub(super) per_address: Option<u32>,
     pub(super) per_user: Option<u32>,
 }

@@ -18,8 +18,8 @@ use ruma::{OwnedServerName, ServerName};
 use zeroize::Zeroizing;
 
 use super::{
-    Config, Database, DatabaseUrl, Log, LogFormat, duration, homeserver, registration, typed,
-    typed::Typed,
+    Config, Database, DatabaseUrl, Log, LogFormat, duration, homeserver, pages, registration,
+    typed, typed::Typed,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,6 +38,9 @@ pub(super) fn validate(typed: Typed) -> Result<Config> {
         public_url: homeserver::public_url(typed.public_url.as_deref(), &listen)?,
         policy: homeserver::policy(&typed.policy)?,
         passed: homeserver::passed(&typed.homeserver)?,
+        native_login: pages::native(&typed.login)?,
+        has_pages: true,
+        pages: pages::pages(typed.pages)?,
         app_passwords: typed.app_passwords.allowed.unwrap_or(true),
         ..settings(&typed.totp, &typed.sessions, &typed.limits, &typed.proxy, &server_name)?
     };
@@ -123,6 +126,12 @@ fn settings(
         default.login_token_lifetime,
         (TEN_SECONDS, HOUR),
     )?;
+    let sign_in_token_lifetime = time(
+        "sessions.sign_in_token_lifetime",
+        sessions.sign_in_token_lifetime.as_deref(),
+        default.sign_in_token_lifetime,
+        (Duration::from_secs(5), Duration::from_mins(5)),
+    )?;
     let body_timeout = time(
         "limits.body_timeout",
         limits.body_timeout.as_deref(),
@@ -143,6 +152,7 @@ fn settings(
         trusted_proxies: trusted(proxy.trusted.as_deref().unwrap_or_default())?,
         session_lifetime,
         login_token_lifetime,
+        sign_in_token_lifetime,
         body: BodyLimits { size: body_limit, time: body_timeout },
         ..default
     })

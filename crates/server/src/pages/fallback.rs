@@ -59,7 +59,12 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
     let evidence = evidence(visit, stage, &waiting, recovery)?;
     let current = (waiting.session.clone(), Some(waiting.factors.clone()));
     let trouble = match gate.try_stage(current, &evidence, Place::Page).await? {
-        Tried::Passed(_) => return Ok(done(visit, &waiting)),
+        Tried::Passed(_) => {
+            if stage == Stage::Sso {
+                gate.leave_grant(&waiting.session).await?;
+            }
+            return Ok(done(visit, &waiting));
+        }
         Tried::Gone => return Err(Problem::Over),
         Tried::Wait(until) => Trouble::wait(visit, until),
         Tried::Again(_, texts::WRONG_PASSWORD) => Trouble::wrong_password(visit),

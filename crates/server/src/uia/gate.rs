@@ -10,7 +10,6 @@ use myelin_uia::{
     Session, SessionId, Stage,
 };
 use ruma::{OwnedUserId, UserId};
-use serde_json::json;
 
 use super::{Auth, Evidence, password, recovery, totp};
 use crate::{App, error::Error, texts};
@@ -57,8 +56,8 @@ pub(crate) struct Passed {
     /// The proof.
     pub(crate) proof: Authenticated,
     /// The session as it was before the last stage, and the version of the
-    /// user's factors then.
-    pub(crate) before: (Session, Option<Version>),
+    /// user's factors then; none where a grant was spent.
+    pub(crate) before: Option<(Session, Option<Version>)>,
 }
 
 /// What an attempt at a stage is worth.
@@ -100,7 +99,10 @@ impl Gate<'_> {
     /// Lets a request through if it proves enough; else says what to send.
     pub(crate) async fn authorise(&self, auth: &Auth) -> Result<Passed, Error> {
         match auth {
-            Auth::Absent => Err(self.fresh(None).await?),
+            Auth::Absent => match self.redeem_grant().await? {
+                Some(proof) => Ok(Passed { proof, before: None }),
+                None => Err(self.fresh(None).await?),
+            },
             Auth::Session(id) => self.execute(id).await,
             Auth::Attempt { session, evidence } => {
                 let current = match session {
@@ -108,7 +110,7 @@ impl Gate<'_> {
                     None => self.open().await?,
                 };
                 let version = current.1.as_ref().map(|factors| factors.version);
-                let before = (current.0.clone(), version);
+                let before = Some((current.0.clone(), version));
                 match self.attempt(current, evidence).await? {
                     Progress::Done(proof) => Ok(Passed { proof, before }),
                     Progress::More(session) => {
@@ -302,7 +304,7 @@ impl Gate<'_> {
             let ended = self.app.store().execute_session(executable, factors, now).await?;
             if let Outcome::Committed(proof) = ended {
                 let version = factors.map(|factors| factors.version);
-                return Ok(Passed { proof, before: (before, version) });
+                return Ok(Passed { proof, before: Some((before, version)) });
             }
         }
         Err(Error::Contended)
@@ -312,9 +314,10 @@ impl Gate<'_> {
     /// asks for that stage again.
     pub(crate) async fn reopen(
         &self,
-        (session, version): &(Session, Option<Version>),
+        before: Option<(Session, Option<Version>)>,
         text: &str,
     ) -> Result<Error, Error> {
+        let Some((session, version)) = &before else { return self.fresh(Some(text)).await };
         self.keep(session, None).await?;
         let factors = self.factors(session.user.as_deref()).await?;
         if let Some(factors) = &factors
@@ -335,7 +338,7 @@ impl Gate<'_> {
         let mut session =
             Session::open(self.app.entropy(), self.user.clone(), self.binding, now, lifetime);
         // A page that confirms it has to say what it is.
-        session.memo = self.user.as_ref().map(|_| json!({"endpoint": self.endpoint}).to_string());
+        session.memo = self.user.as_ref().map(|_| self.memo());
         self.keep(&session, None).await?;
         let factors = self.factors(self.user.as_deref()).await?;
         Ok((session, factors))

@@ -7,6 +7,7 @@
 mod auth;
 mod challenge;
 mod gate;
+mod grant;
 mod password;
 mod recovery;
 mod totp;

@@ -9,7 +9,7 @@ on_every_database![the_well_known_names_the_configured_address, ways_around_the_
 async fn the_well_known_names_the_configured_address(app: TestApp) {
     let app = app
         .planned(|plan| {
-            plan.settings.public_url = "https://matrix.example.org".parse().expect("a URL")
+            plan.settings.public_url = "https://matrix.example.org".parse().expect("a URL");
         })
         .await;
     let path = "/.well-known/matrix/client";
