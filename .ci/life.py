@@ -122,7 +122,9 @@ class Person:
         body = {"auth": {"type": stage, "session": session, "token": token}}
         return requests.post(self.base + "/login", json=body, timeout=30)
 
-    def confirmed(self, method: str, path: str, proof: tuple | None, body: dict | None = None) -> dict:
+    def confirmed(
+        self, method: str, path: str, proof: tuple | None, body: dict | None = None
+    ) -> dict:
         """An operation behind the password and, if there is one, a factor."""
         body = body or {}
         session = self.send(method, path, body).json()["session"]

@@ -12,8 +12,9 @@ import secrets
 import sys
 import time
 
-from life import PASSWORD, PERIOD, Person, expect, step, wait_for_a_young_step
 from nio import AsyncClient, LoginError, LoginResponse
+
+from life import PASSWORD, PERIOD, Person, expect, step, wait_for_a_young_step
 
 
 async def main(target: str) -> None:

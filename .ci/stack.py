@@ -1,146 +1,240 @@
 #!/usr/bin/env python3
-"""Runs a command against Myelin in front of a real Synapse.
+"""Runs Myelin in front of a real Synapse on loopback, and counts what holds.
 
-Usage: stack.py synapse|generic [--database URL] [--synapse PYTHON] -- COMMAND...
+Usage: stack.py [options] synapse|generic|embedded -- COMMAND...
 
-Starts a Synapse on a free loopback port (with the module for `synapse`, without
-it for `generic`) and Myelin in front of it, and ends both when the command is
-done. The command finds Myelin at $MYELIN_URL and Synapse at $SYNAPSE_URL; a
-`{}` in it stands for Myelin's address. Its exit code is this program's.
+The suites import this. As a program it runs a command against the servers,
+which finds Myelin at $MYELIN_URL and Synapse at $SYNAPSE_URL; a `{}` in it
+stands for Myelin's address. Its exit code is this program's. Everything lives
+in a temporary directory and ends when it is done.
 """
 
 import argparse
 import json
 import os
 import secrets
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-ROOT = Path(__file__).resolve().parent.parent
+import requests
+
 SERVER_NAME = "synapse.test"
+JWT_SECRET = "a secret of the token issuer, long enough"
+SHARED_SECRET = "for the first administrator"
 START_TIMEOUT_S = 90
 
 
-def main() -> int:
-    arguments = parse()
-    with tempfile.TemporaryDirectory() as folder:
-        directory = Path(folder)
-        secret = directory / "secret"
-        secret.write_text(secrets.token_hex(32))
-        secret.chmod(0o600)
-        module = secret if arguments.kind == "synapse" else None
-        with synapse(directory, arguments.synapse, module) as homeserver:
-            with myelin(directory, arguments, homeserver, secret) as gateway:
-                environment = {**os.environ, "MYELIN_URL": gateway, "SYNAPSE_URL": homeserver}
-                command = [word.replace("{}", gateway) for word in arguments.command]
-                return subprocess.run(command, env=environment, check=False).returncode
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("kind", choices=["synapse", "generic"])
-    parser.add_argument("--database", default="")
-    parser.add_argument("--synapse", default=sys.executable)
-    parser.add_argument("--myelin", default=str(ROOT / "target/release/myelin"))
-    parser.add_argument("command", nargs="+")
-    return parser.parse_args()
+@dataclass(frozen=True)
+class Tools:
+    """The programs under test."""
+
+    myelin: str
+    synapse_python: str
+    node: str
+
+    @staticmethod
+    def parser(about: str | None) -> argparse.ArgumentParser:
+        parser = argparse.ArgumentParser(description=about)
+        parser.add_argument("--myelin", default="target/release/myelin")
+        parser.add_argument("--synapse-python", default=sys.executable)
+        parser.add_argument("--node", default="node")
+        return parser
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Self:
+        return cls(str(Path(args.myelin).resolve()), args.synapse_python, args.node)
+
+    @classmethod
+    def parse(cls, about: str | None) -> Self:
+        return cls.of(cls.parser(about).parse_args())
 
 
-def free_address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+class Process:
+    """A server that is ready when a URL answers."""
 
-
-@contextmanager
-def synapse(directory: Path, python: str, secret: Path | None) -> Iterator[str]:
-    address = free_address()
-    home = directory / "synapse"
-    home.mkdir()
-    (home / "homeserver.yaml").write_text(json.dumps(settings(home, address, secret)))
-    command = [python, "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]
-    with (home / "out").open("wb") as out:
-        subprocess.run([*command, "--generate-keys"], cwd=home, stdout=out, stderr=out, check=True)
-        process = subprocess.Popen(command, cwd=home, stdout=out, stderr=out)
-    with ended(process):
-        wait_for(f"http://{address}/health", process, home / "out")
-        yield f"http://{address}"
-
-
-@contextmanager
-def myelin(
-    directory: Path, arguments: argparse.Namespace, homeserver: str, secret: Path
-) -> Iterator[str]:
-    address = free_address()
-    environment = {
-        **os.environ,
-        "MYELIN_SERVER_NAME": SERVER_NAME,
-        "MYELIN_LISTEN": address,
-        "MYELIN_PUBLIC_URL": f"http://{address}",
-        "MYELIN_DATA_DIR": str(directory / "myelin"),
-        "MYELIN_HOMESERVER_KIND": arguments.kind,
-        "MYELIN_HOMESERVER_URL": homeserver,
-        "MYELIN_LIMITS_WRONG_PASSWORDS": "10000",
-    }
-    if arguments.kind == "synapse":
-        environment["MYELIN_HOMESERVER_SECRET_FILE"] = str(secret)
-    if arguments.database:
-        environment["MYELIN_DATABASE_URL"] = arguments.database
-    log = directory / "myelin.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [arguments.myelin, "serve"], env=environment, stdout=out, stderr=out
-        )
-    with ended(process):
-        wait_for(f"http://{address}/ready", process, log)
-        # The module believes nothing that may be older than its own process.
-        time.sleep(3)
-        yield f"http://{address}"
-    if os.environ.get("MYELIN_SHOW_LOG"):
-        sys.stderr.write(log.read_text())
-
-
-@contextmanager
-def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"{url} does not answer:\n{log.read_text()[-4000:]}") from None
+    def __init__(self, command: list[str], directory: Path, ready: str, **env: str) -> None:
+        self.log = directory / "log"
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                command, cwd=directory, stdout=out, stderr=out, env=os.environ | env
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not answers(ready):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                sys.exit(f"{command[0]} does not start:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.1)
 
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
-def settings(home: Path, address: str, secret: Path | None) -> dict[str, object]:
-    """A small Synapse; JSON is YAML."""
+
+def answers(url: str) -> bool:
+    at = urllib.parse.urlsplit(url)
+    try:
+        if at.scheme == "tcp":
+            socket.create_connection((at.hostname, at.port), 1).close()
+            return True
+        return requests.get(url, timeout=5).status_code == 200
+    except OSError:
+        return False
+
+
+class Stack:
+    """The servers of one run. `url` is what clients see."""
+
+    def __init__(self, tools: Tools, kind: str, database: str = "sqlite") -> None:
+        self.tools, self.kind, self.database = tools, kind, database
+        self._undo = ExitStack()
+        self.direct = ""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            self._undo = undo
+            self.directory = Path(undo.enter_context(tempfile.TemporaryDirectory()))
+            self.directory.chmod(0o755)
+            self._start()
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._undo.close()
+
+    def _run(self, name: str, command: list[str], ready: str, **env: str) -> Process:
+        process = Process(command, self._place(name), ready, **env)
+        self._undo.callback(process.stop)
+        return process
+
+    def _place(self, name: str) -> Path:
+        place = self.directory / name
+        place.mkdir(exist_ok=True)
+        return place
+
+    def _start(self) -> None:
+        if self.kind != "embedded":
+            self.direct = self._synapse(with_module=self.kind == "synapse")
+        if self.kind == "plain":
+            self.url = self.direct
+            return
+        self.gateway = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.gateway}"
+        self._run("myelin", [self.tools.myelin, "serve"], self.url + "/ready", **self._settings())
+        # The module believes nothing that may be older than its own process.
+        time.sleep(1)
+
+    def _settings(self) -> dict[str, str]:
+        settings = {
+            "MYELIN_LISTEN": self.gateway,
+            "MYELIN_PUBLIC_URL": self.url,
+            "MYELIN_SERVER_NAME": SERVER_NAME,
+            "MYELIN_DATA_DIR": str(self.directory / "data"),
+            "MYELIN_PROXY_TRUSTED": "127.0.0.1",
+            "MYELIN_REGISTRATION_MODE": "open",
+            "MYELIN_LIMITS_WRONG_PASSWORDS": "100000",
+            "MYELIN_HOMESERVER_KIND": self.kind,
+            "MYELIN_DATABASE_URL": self._postgres() if self.database == "postgres" else "",
+            "MYELIN_HOMESERVER_URL": self.direct,
+            "MYELIN_HOMESERVER_SECRET_FILE": (
+                str(self.directory / "synapse/secret") if self.kind == "synapse" else ""
+            ),
+        }
+        return {name: value for name, value in settings.items() if value}
+
+    def _synapse(self, *, with_module: bool) -> str:
+        place, port = self._place("synapse"), free_port()
+        url = f"http://127.0.0.1:{port}"
+        config = synapse_config(place, port)
+        if with_module:
+            secret = place / "secret"
+            secret.write_text(secrets.token_hex(32))
+            secret.chmod(0o600)
+            module = {"secret_path": str(secret), "max_clock_skew_ms": 500}
+            config["modules"] = [{"module": "myelin_synapse.MyelinModule", "config": module}]
+        # JSON is YAML.
+        (place / "homeserver.yaml").write_text(json.dumps(config))
+        command = [self.tools.synapse_python, "-m", "synapse.app.homeserver"]
+        command += ["-c", "homeserver.yaml"]
+        made = subprocess.run(
+            [*command, "--generate-keys"], cwd=place, capture_output=True, text=True, check=False
+        )
+        if not (place / "signing.key").exists():
+            sys.exit(made.stderr)
+        self._run("synapse", command, url + "/health")
+        return url
+
+    def _postgres(self) -> str:
+        """A PostgreSQL of its own; it does not run as root."""
+        place, port = self._place("postgres"), free_port()
+        found = shutil.which("initdb") or max(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        binaries = Path(found).parent
+        user = []
+        if os.geteuid() == 0:
+            shutil.chown(place, "postgres")
+            user = ["runuser", "-u", "postgres", "--"]
+        data = str(place / "data")
+        initdb = [*user, str(binaries / "initdb"), "-D", data, "-U", "myelin", "-A", "trust"]
+        subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, cwd=place)
+        server = [*user, str(binaries / "postgres"), "-D", data, "-h", "127.0.0.1"]
+        server += ["-p", str(port), "-k", data, "-F"]
+        self._run("postgres", server, f"tcp://127.0.0.1:{port}")
+        return f"postgres://myelin@127.0.0.1:{port}/postgres"
+
+    @contextmanager
+    def behind_nginx(self) -> Iterator[str]:
+        """The URL of an nginx with the configuration that `myelin routes` prints."""
+        place, port = self._place("nginx"), free_port()
+        homeserver = self.direct.removeprefix("http://")
+        command = [self.tools.myelin, "routes", "--format", "nginx"]
+        command += ["--gateway", self.gateway, "--homeserver", homeserver]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        (place / "myelin.conf").write_text(
+            printed.replace("listen 80;", f"listen 127.0.0.1:{port};")
+        )
+        kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        paths = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
+        (place / "nginx.conf").write_text(
+            f"daemon off; pid {place}/pid; error_log stderr;\nevents {{}}\n"
+            f"http {{ {paths} log_format to '$request_uri $myelin_to';\n"
+            f"access_log {place}/access to; include {place}/myelin.conf; }}\n"
+        )
+        command = ["nginx", "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]
+        process = Process(command, place, f"tcp://127.0.0.1:{port}")
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.stop()
+
+
+def synapse_config(place: Path, port: int) -> dict[str, object]:
     logging = {
         "version": 1,
-        "formatters": {"plain": {"format": "%(name)s %(levelname)s %(message)s"}},
-        "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "plain"}},
-        "root": {"level": "INFO", "handlers": ["out"]},
+        "handlers": {"out": {"class": "logging.StreamHandler"}},
+        "root": {"level": "WARNING", "handlers": ["out"]},
     }
-    (home / "log.yaml").write_text(json.dumps(logging))
+    (place / "log.yaml").write_text(json.dumps(logging))
     bridge = {
         "id": "bridge",
         "url": None,
@@ -150,46 +244,72 @@ def settings(home: Path, address: str, secret: Path | None) -> dict[str, object]
         "namespaces": {"users": [{"exclusive": True, "regex": "@bridged-.*"}]},
         "rate_limited": False,
     }
-    (home / "bridge.yaml").write_text(json.dumps(bridge))
-    plenty = {"per_second": 10000, "burst_count": 10000}
+    (place / "bridge.yaml").write_text(json.dumps(bridge))
+    plenty = {"per_second": 1000, "burst_count": 1000}
     listener = {
-        "port": int(address.rpartition(":")[2]),
+        "port": port,
         "bind_addresses": ["127.0.0.1"],
         "type": "http",
         "tls": False,
         "x_forwarded": True,
         "resources": [{"names": ["client"]}],
     }
-    module = {
-        "module": "myelin_synapse.MyelinModule",
-        "config": {"secret_path": str(secret)},
-    }
     return {
         "server_name": SERVER_NAME,
-        "public_baseurl": f"http://{address}/",
+        "public_baseurl": f"http://127.0.0.1:{port}/",
         "listeners": [listener],
-        "database": {"name": "sqlite3", "args": {"database": str(home / "homeserver.db")}},
-        "signing_key_path": str(home / "signing.key"),
-        "media_store_path": str(home / "media"),
-        "pid_file": str(home / "pid"),
-        "log_config": str(home / "log.yaml"),
-        "registration_shared_secret": "for the first administrator",
+        "database": {"name": "sqlite3", "args": {"database": str(place / "homeserver.db")}},
+        "signing_key_path": str(place / "signing.key"),
+        "media_store_path": str(place / "media"),
+        "pid_file": str(place / "pid"),
+        "log_config": str(place / "log.yaml"),
+        "registration_shared_secret": SHARED_SECRET,
         "macaroon_secret_key": "macaroon",
         "form_secret": "form",
         "bcrypt_rounds": 4,
         "report_stats": False,
         "trusted_key_servers": [],
-        "suppress_key_server_warning": True,
         "enable_registration": True,
         "allow_guest_access": True,
         "enable_registration_without_verification": True,
         "login_via_existing_session": {"enabled": True, "require_ui_auth": True},
-        "app_service_config_files": [str(home / "bridge.yaml")],
-        "modules": [module] if secret else [],
+        "app_service_config_files": [str(place / "bridge.yaml")],
+        "jwt_config": {"enabled": True, "secret": JWT_SECRET, "algorithm": "HS256"},
         "rc_registration": plenty,
         "rc_message": plenty,
         "rc_login": {"address": plenty, "account": plenty, "failed_attempts": plenty},
     }
+
+
+class Tally:
+    """Counts claims, and says those that do not hold."""
+
+    def __init__(self) -> None:
+        self.passed = self.failed = 0
+
+    def check(self, holds: bool, claim: str, seen: object = "") -> None:
+        if holds:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAILED: {claim}: {str(seen)[:400]}", flush=True)
+
+    def end(self) -> None:
+        """The last line, and the exit status."""
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        sys.exit(self.failed > 0 or self.passed == 0)
+
+
+def main() -> int:
+    parser = Tools.parser(__doc__)
+    parser.add_argument("kind", choices=["synapse", "generic", "embedded"])
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("command", nargs="+")
+    args = parser.parse_args()
+    with Stack(Tools.of(args), args.kind, args.database) as stack:
+        environment = {**os.environ, "MYELIN_URL": stack.url, "SYNAPSE_URL": stack.direct}
+        command = [word.replace("{}", stack.url) for word in args.command]
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -56,12 +56,39 @@ pub(crate) enum Command {
     #[command(subcommand, after_help = example!("myelin key rotate"))]
     Key(Key),
     /// Print what Myelin answers itself, and what needs proof.
-    #[command(after_help = example!("myelin routes", "myelin routes --format json"))]
+    #[command(after_help = example!("myelin routes", "myelin routes --format nginx"))]
     Routes {
         /// In which form.
         #[arg(long, value_enum, default_value_t = RoutesFormat::Table)]
         format: RoutesFormat,
+        #[command(flatten)]
+        proxied: Proxied,
     },
+}
+
+/// Where a reverse proxy reaches whom.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Proxied {
+    /// For a proxy's configuration: where Myelin listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8008", value_parser = authority)]
+    pub(crate) gateway: String,
+    /// For a proxy's configuration: where the homeserver listens.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8009", value_parser = authority)]
+    pub(crate) homeserver: String,
+}
+
+/// Reads a host and a port, with nothing in them that a configuration file
+/// would take for something else.
+fn authority(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    match text.rsplit_once(':') {
+        Some((host, port))
+            if !host.is_empty() && port.parse::<u16>().is_ok() && text.chars().all(plain) =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("a host and a port, such as 127.0.0.1:8008".to_owned()),
+    }
 }
 
 /// Where the settings and the data are.
@@ -193,6 +220,14 @@ pub(crate) enum RoutesFormat {
     Table,
     /// For programs.
     Json,
+    /// A configuration of nginx.
+    Nginx,
+    /// A configuration of Caddy, a Caddyfile.
+    Caddy,
+    /// A dynamic configuration of Traefik, in YAML.
+    Traefik,
+    /// A configuration of `HAProxy`.
+    Haproxy,
 }
 
 #[cfg(test)]

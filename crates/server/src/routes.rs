@@ -256,3 +256,60 @@ pub static REFUSED: [Refused; 30] = [
     refused("/_continuwuity", Some(Switch::Admin)),
     refused("/_dendrite/admin", Some(Switch::Admin)),
 ];
+
+/// What a reverse proxy may send to the homeserver without Myelin.
+#[derive(Clone, Copy, Debug)]
+pub struct Straight {
+    /// The path, literally; with `below`, its beginning.
+    pub path: &'static str,
+    /// Whether one or more further segments follow it.
+    pub below: bool,
+}
+
+const fn straight(path: &'static str, below: bool) -> Straight {
+    Straight { path, below }
+}
+
+/// The busy paths on which nobody logs in and nothing is gated. A proxy that
+/// sends these straight to the homeserver, and **everything else** to Myelin,
+/// opens no way around the gate: what is unknown or oddly spelt is not here.
+pub static STRAIGHT: [Straight; 13] = [
+    straight("/_matrix/client/r0/sync", false),
+    straight("/_matrix/client/v3/sync", false),
+    straight("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", false),
+    straight("/_matrix/client/v3/keys/query", false),
+    straight("/_matrix/client/v3/keys/claim", false),
+    straight("/_matrix/client/r0/rooms", true),
+    straight("/_matrix/client/v1/rooms", true),
+    straight("/_matrix/client/v3/rooms", true),
+    straight("/_matrix/client/v1/media", true),
+    straight("/_matrix/media/r0", true),
+    straight("/_matrix/media/v3", true),
+    straight("/_matrix/federation", true),
+    straight("/_matrix/key", true),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_ours_and_nothing_refused_goes_straight() {
+        let ours = ROUTES.iter().flat_map(|route| {
+            let prefixes: &[&str] = if route.endpoint.starts_with('/') { &[""] } else { &PREFIXES };
+            prefixes.iter().map(|prefix| format!("{prefix}{}", route.endpoint))
+        });
+        let refused = REFUSED.iter().map(|refused| refused.path.to_owned());
+        for path in ours.chain(refused) {
+            for straight in &STRAIGHT {
+                // What stands for any segment may stand for this one.
+                let overlaps = path
+                    .split('/')
+                    .zip(straight.path.split('/'))
+                    .all(|(ours, other)| ours == other || ours == "*" || ours.starts_with('{'));
+                let longer = straight.path.split('/').count() > path.split('/').count();
+                assert!(!overlaps || longer, "{path} and {}", straight.path);
+            }
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod config;
 mod key;
 mod migrate;
+mod proxies;
 mod routes;
 mod serve;
 mod user;
@@ -39,7 +40,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Key(Key::Rotate { place, resume, drop_old }) => {
             wait(key::rotate(&place.sources(), key::Plan::of(resume, drop_old)))
         }
-        Command::Routes { format } => routes::run(format),
+        Command::Routes { format, proxied } => routes::run(format, &proxied),
     }
 }
 

@@ -4,14 +4,22 @@ use myelin_homeserver::Operation;
 use myelin_server::routes::{Action, PREFIXES, Page, ROUTES};
 use serde_json::json;
 
-use super::print;
-use crate::{args::RoutesFormat, failure::Failure};
+use super::{print, proxies};
+use crate::{
+    args::{Proxied, RoutesFormat},
+    failure::Failure,
+};
 
-/// Prints the table of what Myelin answers itself.
-pub(super) fn run(format: RoutesFormat) -> Result<(), Failure> {
+/// Prints the table of what Myelin answers itself, or a reverse proxy's
+/// configuration that sends it there.
+pub(super) fn run(format: RoutesFormat, proxied: &Proxied) -> Result<(), Failure> {
     match format {
         RoutesFormat::Table => table(),
         RoutesFormat::Json => json(),
+        RoutesFormat::Nginx => print(proxies::nginx(proxied)),
+        RoutesFormat::Caddy => print(proxies::caddy(proxied)),
+        RoutesFormat::Traefik => print(proxies::traefik(proxied)),
+        RoutesFormat::Haproxy => print(proxies::haproxy(proxied)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `myelin routes`
 
-use myelin_server::routes::{PREFIXES, ROUTES};
+use myelin_server::routes::{PREFIXES, ROUTES, STRAIGHT};
 use serde_json::Value;
 
 use crate::support::Home;
@@ -29,5 +29,28 @@ fn json_holds_the_same() {
         assert_eq!(printed["method"], route.method.as_str());
         assert_eq!(printed["endpoint"], route.endpoint);
         assert_eq!(printed["gated"], route.action.is_gated());
+    }
+}
+
+#[test]
+fn a_proxy_is_told_of_every_busy_path_and_of_both_servers() {
+    for format in ["nginx", "caddy", "traefik", "haproxy"] {
+        let servers = ["--gateway", "[::1]:81", "--homeserver", "synapse:82"];
+        let out = Home::new().out(&[&["routes", "--format", format][..], &servers].concat());
+        for expected in ["[::1]:81", "synapse:82"] {
+            assert_eq!(out.matches(expected).count(), 1, "{format}: {expected} in {out}");
+        }
+        for straight in &STRAIGHT {
+            let path = straight.path.replace('.', "\\.");
+            assert!(out.contains(&path), "{format}: {path} in {out}");
+        }
+    }
+}
+
+#[test]
+fn an_address_cannot_write_a_configuration() {
+    for address in ["127.0.0.1", "x:y", "a;b:80", "a b:80", "a\nb:80", ":80", "x:99999"] {
+        let ran = Home::new().run(&["routes", "--format", "nginx", "--gateway", address]);
+        assert_eq!(ran.code, 2, "{address:?}");
     }
 }
