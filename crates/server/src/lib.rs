@@ -10,6 +10,7 @@
 
 mod app;
 mod app_password;
+mod asked_device;
 mod call;
 mod capabilities;
 mod elsewhere;

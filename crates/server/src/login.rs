@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     App, NativeLogin, app_password,
+    asked_device::AskedDevice,
     call::Call,
     elsewhere,
     error::Error,
@@ -26,7 +27,7 @@ use crate::{
     uia::{Auth, Evidence, Gate, Purpose, string},
 };
 
-const ENDPOINT: &str = "login";
+pub(crate) const ENDPOINT: &str = "login";
 
 /// The one login type whose proof is the homeserver's to check: it needs the
 /// application service's own token.
@@ -342,54 +343,6 @@ pub(crate) async fn verified(
 pub(crate) async fn check_unchanged(app: &App, before: &Factors, own: i64) -> Result<(), Error> {
     let now = app.store().lookup_factors(&before.user).await?;
     if now.version.0 == before.version.0 + own { Ok(()) } else { Err(Error::Contended) }
-}
-
-/// The device that a login asks for, as far as it does.
-#[derive(Clone, Debug, Default)]
-struct AskedDevice(Map<String, Value>);
-
-impl AskedDevice {
-    const KEYS: [&str; 3] = ["device_id", "initial_device_display_name", "refresh_token"];
-
-    fn read(body: &Map<String, Value>) -> Result<Self, Refusal> {
-        string(body, Self::KEYS[0])?;
-        string(body, Self::KEYS[1])?;
-        if !matches!(body.get(Self::KEYS[2]), None | Some(Value::Null | Value::Bool(_))) {
-            let message = "`refresh_token` must be true or false.";
-            return Err(Refusal::bad_request(&ErrorKind::BadJson, message));
-        }
-        let given = |key: &&str| Some(((*key).to_owned(), body.get(*key)?.clone()));
-        let given = Self::KEYS.iter().filter_map(given).filter(|(_, value)| !value.is_null());
-        Ok(Self(given.collect()))
-    }
-
-    /// Whether all that is repeated here is as it was in the first stage.
-    fn agrees_with(&self, memo: Option<&str>) -> bool {
-        let first = memo.map(Self::from_memo).unwrap_or_default();
-        self.0.iter().all(|(key, value)| first.0.get(key) == Some(value))
-    }
-
-    /// With the endpoint: a page that confirms it has to say what it is.
-    fn to_memo(&self) -> String {
-        let mut memo = self.0.clone();
-        memo.insert("endpoint".to_owned(), ENDPOINT.into());
-        Value::Object(memo).to_string()
-    }
-
-    fn from_memo(memo: &str) -> Self {
-        Self(serde_json::from_str(memo).unwrap_or_default())
-    }
-}
-
-impl From<AskedDevice> for Device {
-    fn from(AskedDevice(asked): AskedDevice) -> Self {
-        let text = |key| asked.get(key).and_then(Value::as_str).map(str::to_owned);
-        Self {
-            device_id: text("device_id").map(Into::into),
-            initial_display_name: text("initial_device_display_name"),
-            refresh_token: asked.get("refresh_token").and_then(Value::as_bool).unwrap_or(false),
-        }
-    }
 }
 
 /// Whom an identifier names, as far as its text tells.

@@ -91,12 +91,8 @@ pub(super) const KEYS: &[Key] = &[
         "public_url",
         "MYELIN_PUBLIC_URL",
         Text,
-        Depends(
-            "`http://localhost` and the port of the first `listen`",
-            r#""https://matrix.example.org""#,
-        ),
-        "Where clients reach Myelin, as they write it. Every link is made from it, and\n\
-         clients that look the server up are sent there.",
+        Depends("http://localhost and its port", r#""https://matrix.example.org""#),
+        "Where clients reach Myelin: every link is made from it.",
     ),
     key(
         "data_dir",
@@ -233,7 +229,7 @@ pub(super) const KEYS: &[Key] = &[
         "pages.title",
         "MYELIN_PAGES_TITLE",
         Text,
-        Depends("the name in totp.issuer", r#""Example""#),
+        Depends("totp.issuer", r#""Example""#),
         "The name at the head of every page.",
     ),
     key(
@@ -248,8 +244,7 @@ pub(super) const KEYS: &[Key] = &[
         "MYELIN_PAGES_KNOWN_CLIENTS",
         List,
         Is("[]"),
-        "Web clients, such as \"https://app.example.org\", to which the sign-in page leads\n\
-         back without asking.",
+        "Web clients to which the sign-in page leads back without asking: \"https://…\".",
     ),
     key(
         "totp.issuer",

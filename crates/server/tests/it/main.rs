@@ -20,6 +20,7 @@ mod lockout;
 mod malformed;
 mod order;
 mod pages_account;
+mod pages_account_attacks;
 mod pages_attacks;
 mod pages_fallback;
 mod pages_kit;
