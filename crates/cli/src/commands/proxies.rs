@@ -40,7 +40,7 @@ pub(super) fn nginx(Proxied { gateway, homeserver }: &Proxied) -> String {
     // makes of it, and still pass on what the client sent.
     let straight = lines(|path| format!("    \"~^{path}(?:\\?.*)?$\" myelin_homeserver;\n"));
     format!(
-        r#"{ABOUT}
+        r"{ABOUT}
 map $request_uri $myelin_to {{
     default myelin_gateway;
 {straight}}}
@@ -63,7 +63,7 @@ server {{
         proxy_read_timeout 10m;
     }}
 }}
-"#
+"
     )
 }
 
