@@ -95,6 +95,10 @@ class Process:
 def answers(url: str) -> bool:
     at = urllib.parse.urlsplit(url)
     try:
+        if at.scheme == "postgres":
+            # It listens before it lets anybody in.
+            asked = subprocess.run([at.path, "-q", "-h", at.hostname, "-p", str(at.port)])
+            return asked.returncode == 0
         if at.scheme == "tcp":
             socket.create_connection((at.hostname, at.port), 1).close()
             return True
@@ -189,7 +193,7 @@ class Stack:
         """A PostgreSQL of its own; it does not run as root."""
         place, port = self._place("postgres"), free_port()
         found = shutil.which("initdb") or max(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        binaries = Path(found).parent
+        binaries = Path(found).resolve().parent
         user = []
         if os.geteuid() == 0:
             shutil.chown(place, "postgres")
@@ -199,7 +203,7 @@ class Stack:
         subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, cwd=place)
         server = [*user, str(binaries / "postgres"), "-D", data, "-h", "127.0.0.1"]
         server += ["-p", str(port), "-k", data, "-F"]
-        self._run("postgres", server, f"tcp://127.0.0.1:{port}")
+        self._run("postgres", server, f"postgres://127.0.0.1:{port}{binaries}/pg_isready")
         return f"postgres://myelin@127.0.0.1:{port}/postgres"
 
     @contextmanager
