@@ -145,7 +145,8 @@ class Stack:
             return
         self.gateway = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.gateway}"
-        self._run("myelin", [self.tools.myelin, "serve"], self.url + "/ready", **self._settings())
+        self.settings = self._settings()
+        self._run("myelin", [self.tools.myelin, "serve"], self.url + "/ready", **self.settings)
         # The module believes nothing that may be older than its own process.
         time.sleep(1)
 
@@ -311,7 +312,8 @@ def main() -> int:
     parser.add_argument("command", nargs="+")
     args = parser.parse_args()
     with Stack(Tools.of(args), args.kind, args.database) as stack:
-        environment = {**os.environ, "MYELIN_URL": stack.url, "SYNAPSE_URL": stack.direct}
+        urls = {"MYELIN_URL": stack.url, "SYNAPSE_URL": stack.direct}
+        environment = {**os.environ, **stack.settings, **urls}
         command = [word.replace("{}", stack.url) for word in args.command]
         return subprocess.run(command, env=environment, check=False).returncode
 

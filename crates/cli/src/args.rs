@@ -49,6 +49,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Look over the database, the keys and the homeserver; changes nothing.
+    #[command(after_help = example!("myelin doctor --config /etc/myelin.toml"))]
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+    },
     /// See users and their second factors; help one who has lost them.
     #[command(subcommand, after_help = example!("myelin user show alice"))]
     User(User),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod config;
+mod doctor;
 mod key;
 mod migrate;
 mod proxies;
@@ -27,6 +28,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Command::Config(Config::Init { output }) => config::init(output.as_deref()),
         Command::Config(Config::Check { place }) => config::check(&place.sources()),
         Command::Migrate { place } => wait(migrate::run(&place.sources())),
+        Command::Doctor { place } => wait(doctor::run(&place.sources())),
         Command::User(User::List { place, search, json }) => {
             wait(user::list(&place.sources(), &search, json))
         }

@@ -7,6 +7,7 @@ const COMMANDS: &[&[&str]] = &[
     &["config", "init"],
     &["config", "check"],
     &["migrate"],
+    &["doctor"],
     &["user", "list"],
     &["user", "show"],
     &["user", "reset-two-factor"],

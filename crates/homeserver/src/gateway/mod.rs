@@ -10,6 +10,7 @@
 
 mod answer;
 mod cross_signing;
+mod examine;
 mod generic;
 mod identity;
 mod logins;
@@ -28,6 +29,7 @@ use serde_json::{Map, Value};
 
 use self::{answer::Answer, identity::KnownTokens, pace::Pace};
 pub use self::{
+    examine::Finding,
     generic::Generic,
     synapse::{ModuleVersion, Secret, SecretError, Synapse},
 };

@@ -99,8 +99,9 @@ impl FromStr for UpstreamUrl {
         if authority.as_str().contains('@') {
             return Err(InvalidUrl::UserInfo);
         }
-        let is_port_bad = authority.port().is_some() && authority.port_u16().is_none();
-        if authority.host().is_empty() || authority.as_str().ends_with(':') || is_port_bad {
+        // What stands behind the host has to be a port that there is.
+        let has_port = authority.as_str().len() > authority.host().len();
+        if authority.host().is_empty() || has_port && authority.port_u16().is_none() {
             return Err(InvalidUrl::Malformed);
         }
         match parts.path_and_query {

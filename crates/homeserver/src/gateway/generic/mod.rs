@@ -41,7 +41,7 @@ const CHECK: &str = "Password check by the sign-in gateway";
 /// A homeserver that knows nothing of the gateway.
 #[derive(Debug)]
 pub struct Generic {
-    gateway: Gateway,
+    pub(super) gateway: Gateway,
     retained: Retained,
 }
 

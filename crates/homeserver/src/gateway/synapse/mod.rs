@@ -40,7 +40,7 @@ const VERIFIED_USER: &str = "org.myelin.user_id";
 /// Synapse with the module.
 #[derive(Debug)]
 pub struct Synapse {
-    gateway: Gateway,
+    pub(super) gateway: Gateway,
     secret: Secret,
 }
 
