@@ -66,5 +66,6 @@ fn app(database: Database) -> App {
     // The least that RFC 9106 allows: this is not about argon2.
     options.password_hash = PasswordParameters::new(8, 1, 1).expect("valid costs");
     let homeserver = Arc::new(Embedded::new(options));
-    App::new(homeserver, database.store, clock, entropy, Settings::new("Example"))
+    let settings = Settings { has_pages: true, ..Settings::new("Example") };
+    App::new(homeserver, database.store, clock, entropy, settings)
 }
