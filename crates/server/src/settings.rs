@@ -65,7 +65,7 @@ impl Settings {
             issuer: issuer.into(),
             public_url: Url::parse("http://localhost:8008").expect("invariant: it is a URL"),
             policy: Policy::default(),
-            wrong_passwords_per_minute: 60,
+            wrong_passwords_per_minute: 120,
             passed: Vec::new(),
             has_pages: false,
             pages: PageSettings::default(),

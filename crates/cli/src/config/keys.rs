@@ -339,7 +339,7 @@ pub(super) const KEYS: &[Key] = &[
         "limits.wrong_passwords",
         "MYELIN_LIMITS_WRONG_PASSWORDS",
         Number,
-        Is("60"),
+        Is("120"),
         "Wrong passwords that one address may try in a minute, 1 to 100000. An IPv6 /64\n\
          counts as one address. The homeserver's own limits stand behind it.",
     ),
