@@ -7,7 +7,7 @@ pub(crate) const WRONG_CODE: &str = "That is not right, or it has been used, or 
 pub(crate) const WRONG_PASSWORD: &str = "The user name or the password is not right.";
 pub(crate) const NEEDS_CODE: &str = "The password is right. This account also needs a code: \
      enter the one that your authenticator app shows, or a recovery code. \
-     If your app does not ask for it, it cannot sign in to this account yet.";
+     If your app does not ask for it, sign in with the browser (single sign-on) instead.";
 pub(crate) const UNKNOWN_SESSION: &str =
     "This authentication session is not known here, or it has expired. Start again.";
 pub(crate) const OUT_OF_ORDER: &str = WRONG_CODE;
