@@ -19,6 +19,8 @@ on_every_database![
     the_page_performs_nothing,
     a_page_that_was_approved_is_not_another_requests,
     the_page_names_what_is_confirmed,
+    a_client_that_asks_again_gets_through_once_and_with_the_same_keys_only,
+    factors_are_changed_by_what_was_approved_on_the_page,
 ];
 
 fn path(stage: &str, session: &str) -> String {
@@ -209,4 +211,31 @@ async fn the_page_names_what_is_confirmed(app: TestApp) {
         let page = browser.get(&path("m.login.sso", &reply.session())).await.is(200);
         page.says(&format!("id=\"operation\">{name}<")).says("id=\"account\">@alice:example.org<");
     }
+}
+
+/// An upload of this master key.
+fn upload(user: &User, key: &str) -> Operation {
+    let keys = json!({(format!("ed25519:{key}")): key});
+    let master = json!({"user_id": user.id, "usage": ["master"], "keys": keys});
+    Operation::new("POST", "keys/device_signing/upload", json!({"master_key": master}))
+}
+
+async fn a_client_that_asks_again_gets_through_once_and_with_the_same_keys_only(app: TestApp) {
+    let (_app, _anon, alice) = with_pages(&app).await.with_protected_user("alice").await;
+    alice.attempt(&upload(&alice, "AAAA"), &json!({})).await.is(200);
+    let session = alice.start(&upload(&alice, "BBBB")).await;
+    approve(&alice, &session).await.is(200);
+    alice.attempt(&upload(&alice, "CCCC"), &json!({})).await.is(401);
+    alice.attempt(&upload(&alice, "BBBB"), &json!({})).await.is(200);
+    alice.attempt(&upload(&alice, "AAAA"), &json!({})).await.is(401);
+    alice.attempt(&Operation::delete_devices(&["NOSUCH"]), &json!({})).await.is(401);
+}
+
+async fn factors_are_changed_by_what_was_approved_on_the_page(app: TestApp) {
+    let (_app, _anon, alice) = with_pages(&app).await.with_protected_user("alice").await;
+    let session = alice.start(&Operation::regenerate()).await;
+    approve(&alice, &session).await.is(200);
+    let reply = resume(&alice, &Operation::regenerate(), &session).await.is(200);
+    assert_eq!(reply.strings("recovery_codes").len(), 10);
+    resume(&alice, &Operation::regenerate(), &session).await.is(401);
 }
