@@ -15,13 +15,18 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::seed::{Person, SESSIONS_EACH};
+use crate::{
+    seed::{Person, SESSIONS_EACH},
+    server::Server,
+};
 
 /// One measurement and its peer in the same run, both per second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figure {
     pub(crate) ours: f64,
     pub(crate) peer: f64,
+    /// The server's processor time for one of ours, in microseconds.
+    pub(crate) cost: f64,
 }
 
 impl Figure {
@@ -30,16 +35,28 @@ impl Figure {
     }
 }
 
-/// Completes the second stage of everyone's session; says how many a second.
+/// How fast stages were completed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Completed {
+    /// Stages a second.
+    pub(crate) rate: f64,
+    /// The server's processor time for one, in microseconds.
+    pub(crate) cost: f64,
+}
+
+/// Completes the second stage of everyone's session.
 pub(crate) async fn complete_stages(
-    address: SocketAddr,
+    server: &Server,
     people: &[Person],
     clients: usize,
-) -> Result<f64> {
+) -> Result<Completed> {
     let requests: Vec<_> = people.iter().filter_map(Person::completion).collect();
-    let (count, took) = send_all(address, requests, clients, 200).await?;
+    let before = server.processor_time().unwrap_or_default();
+    let (count, took) = send_all(server.address(), requests, clients, 200).await?;
+    let used = server.processor_time().unwrap_or_default().saturating_sub(before);
     #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
-    Ok(count as f64 / took.as_secs_f64())
+    let count = count as f64;
+    Ok(Completed { rate: count / took.as_secs_f64(), cost: used.as_secs_f64() * 1e6 / count })
 }
 
 /// Opens `count` sessions, as many for each as one address may have.

@@ -15,7 +15,7 @@ mod server;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use myelin_testing::Postgres;
 
 use crate::{
@@ -24,8 +24,14 @@ use crate::{
     server::Server,
 };
 
-/// How many clients send at once.
-const CLIENTS: [usize; 3] = [1, 8, 64];
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Stages and memory on SQLite.
+    Sqlite,
+    /// Stages and memory on PostgreSQL.
+    Postgres,
+}
 
 /// Measures the server from outside, beside what its database can do.
 ///
@@ -41,9 +47,12 @@ struct Options {
     /// How often each measurement is taken; the median is printed.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Measure SQLite only.
+    /// How many clients send at once, in each measurement.
+    #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
+    clients: Vec<usize>,
+    /// Measure this only.
     #[arg(long)]
-    no_postgres: bool,
+    only: Option<Part>,
 }
 
 #[tokio::main]
@@ -59,28 +68,32 @@ async fn main() -> ExitCode {
 
 async fn measure(options: &Options) -> Result<()> {
     let binary = server::build().await?;
-    sqlite(&binary, options).await?;
-    if options.no_postgres {
-        return Ok(());
+    let measured = |part| options.only.is_none_or(|only| only == part);
+    if measured(Part::Sqlite) {
+        sqlite(&binary, options).await?;
     }
-    if let Some(cluster) = Postgres::shared() {
-        return postgres(&binary, cluster, options).await;
+    if measured(Part::Postgres) {
+        match Postgres::shared() {
+            Some(cluster) => postgres(&binary, cluster, options).await?,
+            None => println!("\nPostgreSQL: not measured, because there is none here"),
+        }
     }
-    println!("\nPostgreSQL: not measured, because there is none here");
     Ok(())
 }
 
 async fn sqlite(binary: &std::path::Path, options: &Options) -> Result<()> {
-    println!("SQLite\n  clients  stages/s  a single writer's commits/s  ratio");
+    println!(
+        "SQLite\n  clients  stages/s  a single writer's commits/s  ratio                  server µs/stage"
+    );
     let directory = tempfile::tempdir().context("cannot make a directory")?;
     let mut server = Server::new(binary, directory.path(), None);
-    for clients in CLIENTS {
+    for &clients in &options.clients {
         let mut figures = Vec::new();
         for _ in 0..options.rounds {
             let people = prepare(&mut server, amount(options, clients)).await?;
             let writer = peers::single_writer(directory.path()).await?;
-            let ours = complete_stages(server.address(), &people, clients).await?;
-            figures.push(Figure { ours, peer: writer });
+            let ours = complete_stages(&server, &people, clients).await?;
+            figures.push(Figure { ours: ours.rate, peer: writer, cost: ours.cost });
         }
         print_row(clients, figures);
     }
@@ -92,19 +105,22 @@ async fn postgres(
     cluster: &'static Postgres,
     options: &Options,
 ) -> Result<()> {
-    println!("\nPostgreSQL\n  clients  stages/s  pgbench -N transactions/s  ratio");
+    println!(
+        "\nPostgreSQL\n  clients  stages/s    pgbench -N transactions/s  ratio                  server µs/stage"
+    );
     let directory = tempfile::tempdir().context("cannot make a directory")?;
     let url = cluster.fresh_database().await;
     let bench = peers::PgBench::new(&cluster.fresh_database().await).await?;
     let mut server = Server::new(binary, directory.path(), Some(url));
-    for clients in CLIENTS {
+    for &clients in &options.clients {
         let mut figures = Vec::new();
         for _ in 0..options.rounds {
             let people = prepare(&mut server, amount(options, clients)).await?;
             let before = bench.transactions_per_second(clients).await?;
-            let ours = complete_stages(server.address(), &people, clients).await?;
+            let ours = complete_stages(&server, &people, clients).await?;
             let after = bench.transactions_per_second(clients).await?;
-            figures.push(Figure { ours, peer: f64::midpoint(before, after) });
+            let peer = f64::midpoint(before, after);
+            figures.push(Figure { ours: ours.rate, peer, cost: ours.cost });
         }
         print_row(clients, figures);
     }
@@ -141,11 +157,12 @@ fn print_row(clients: usize, mut figures: Vec<Figure>) {
     figures.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
     let median = &figures[figures.len() / 2];
     println!(
-        "  {clients:>7}  {:>8.0}  {:>27.0}  {:>5.2}  ({:.2} to {:.2})",
+        "  {clients:>7}  {:>8.0}  {:>27.0}  {:>5.2}  ({:.2} to {:.2})  {:>14.0}",
         median.ours,
         median.peer,
         median.ratio(),
         figures[0].ratio(),
         figures[figures.len() - 1].ratio(),
+        median.cost,
     );
 }

@@ -104,6 +104,17 @@ impl Server {
         Ok(open(&options).await?)
     }
 
+    /// The processor time that it has used, of all its threads.
+    pub(crate) fn processor_time(&self) -> Option<Duration> {
+        let id = self.process.as_ref().and_then(Child::id)?;
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // proc(5): after the name in brackets, `utime` and `stime` are the
+        // 12th and 13th, in ticks of a hundredth of a second.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let mut ticks = || fields.next()?.parse::<u64>().ok();
+        Some(Duration::from_millis((ticks()? + ticks()?) * 10))
+    }
+
     /// Its resident memory.
     pub(crate) fn resident(&self) -> Memory {
         let id = self.process.as_ref().and_then(Child::id);

@@ -27,6 +27,7 @@ mod keyring;
 mod migrations;
 mod open;
 mod passage;
+mod pool;
 mod postgres;
 mod sealed;
 mod settled;

@@ -1,17 +1,18 @@
 //! PostgreSQL: many writers; the verbs that every login needs are one
 //! statement each.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use sqlx::{
     ConnectOptions as _, Connection as _,
     migrate::{AppliedMigration, Migrate},
-    postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
+    postgres::{PgArguments, PgConnectOptions, PgRow},
 };
 
 use crate::{
     Database, Error, OpenOptions, Schema,
     migrations::{self, HISTORY},
+    pool::Pool,
     sealed::Sealer,
 };
 
@@ -32,6 +33,13 @@ macro_rules! skip_locked {
     };
 }
 
+/// All rows as one JSON text: of each the columns, the last in hexadecimal.
+macro_rules! json_rows {
+    ($columns:literal, $hex:literal) => {
+        concat!("CAST(json_agg(json_build_array(", $columns, "encode(", $hex, ", 'hex'))) AS TEXT)")
+    };
+}
+
 mod backend;
 mod log_in;
 mod pass_stage;
@@ -42,13 +50,6 @@ use backend::Backend;
 use log_in::log_in;
 use pass_stage::pass_stage;
 use sql::Engine;
-
-/// How long a request waits for a connection.
-const ACQUIRE: Duration = Duration::from_secs(5);
-
-/// After this long without use, a connection is asked whether it is alive
-/// before it is used.
-const IDLE: Duration = Duration::from_secs(1);
 
 /// The isolation that the verbs are proved for, whatever the server's default.
 /// Nobody waits for ever for a lock, and a process that stands still does not
@@ -76,26 +77,15 @@ pub(crate) async fn open(options: &OpenOptions, sealer: Sealer) -> Result<Databa
         compare(&mut connection).await?
     };
     connection.close().await?;
-    let pool = pool(options.connections).connect_with(connect).await?;
+    let pool = Pool::open(connect, options.connections, |options| Box::pin(ready(options))).await?;
     Ok(Engine::database(Backend::new(pool), sealer, options.limits, schema))
 }
 
-fn pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(connections.max(1))
-        .acquire_timeout(ACQUIRE)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(|connection, _| {
-            Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
-        })
+/// A connection that the verbs can use.
+async fn ready(options: &PgConnectOptions) -> Result<Connection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+    Ok(connection)
 }
 
 async fn migrate(connection: &mut Connection) -> Result<Schema, Error> {

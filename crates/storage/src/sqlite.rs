@@ -6,14 +6,14 @@ use sqlx::{
     ConnectOptions as _, Connection as _,
     migrate::Migrate,
     sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-        SqliteRow, SqliteSynchronous,
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous,
     },
 };
 
 use crate::{
     Database, Error, OpenOptions, Schema,
     migrations::{self, HISTORY},
+    pool::Pool,
     sealed::Sealer,
 };
 
@@ -30,6 +30,13 @@ macro_rules! for_update {
 macro_rules! skip_locked {
     ($sql:expr) => {
         $sql
+    };
+}
+
+/// All rows as one JSON text: of each the columns, the last in hexadecimal.
+macro_rules! json_rows {
+    ($columns:literal, $hex:literal) => {
+        concat!("json_group_array(json_array(", $columns, "hex(", $hex, ")))")
     };
 }
 
@@ -74,7 +81,13 @@ pub(crate) async fn open(
     } else {
         compare(&mut connection).await?
     };
-    let readers = readers(&connect, options.connections).await?;
+    // Not opened read-only: whoever is first after a crash must be able to
+    // recover the log.
+    let read = connect.clone().pragma("query_only", "ON");
+    let readers = Pool::open(read, options.connections, |options: &SqliteConnectOptions| {
+        Box::pin(options.connect())
+    })
+    .await?;
     let backend = Backend::new(readers, Writer::spawn(connect, connection));
     Ok(Engine::database(backend, sealer, options.limits, schema))
 }
@@ -104,17 +117,6 @@ fn connect_options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY)
         .disable_statement_logging()
-}
-
-async fn readers(connect: &SqliteConnectOptions, connections: u32) -> Result<SqlitePool, Error> {
-    // Not opened read-only: whoever is first after a crash must be able to
-    // recover the log.
-    let connect = connect.clone().pragma("query_only", "ON");
-    let pool = SqlitePoolOptions::new()
-        .max_connections(connections.max(1))
-        .acquire_timeout(BUSY)
-        .test_before_acquire(false);
-    Ok(pool.connect_with(connect).await?)
 }
 
 /// Makes the file, for its owner alone, unless it is there. SQLite gives its

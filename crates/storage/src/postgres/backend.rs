@@ -1,16 +1,16 @@
 //! The pool, and how a verb gets a connection of it.
 
-use sqlx::PgPool;
+use sqlx::Connection as _;
 
 use super::Connection;
-use crate::{Error, settled::Settled, work::Work};
+use crate::{Error, pool::Pool, settled::Settled, work::Work};
 
 /// The connections of one database.
 #[derive(Clone, Debug)]
-pub(super) struct Backend(PgPool);
+pub(super) struct Backend(Pool<Connection>);
 
 impl Backend {
-    pub(super) const fn new(pool: PgPool) -> Self {
+    pub(super) const fn new(pool: Pool<Connection>) -> Self {
         Self(pool)
     }
 
@@ -29,7 +29,9 @@ impl Backend {
         F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send,
     {
         let mut connection = self.0.acquire().await?;
-        work(&mut connection).await
+        let result = work(&mut connection).await?;
+        connection.done();
+        Ok(result)
     }
 
     /// Writes, as one transaction. It is rolled back if the caller goes away.
@@ -38,16 +40,19 @@ impl Backend {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, Settled<T>> + Send + 'static,
     {
-        let mut transaction = self.0.begin().await?;
-        match work(&mut transaction).await? {
+        let mut connection = self.0.acquire().await?;
+        let mut transaction = connection.begin().await?;
+        let value = match work(&mut transaction).await? {
             Settled::Commit(value) => {
                 transaction.commit().await?;
-                Ok(value)
+                value
             }
             Settled::RollBack(value) => {
                 transaction.rollback().await?;
-                Ok(value)
+                value
             }
-        }
+        };
+        connection.done();
+        Ok(value)
     }
 }

@@ -21,17 +21,14 @@
 use sqlx::Row as _;
 
 use super::{
-    Backend, Query,
-    sql::{anchor, audit},
+    Backend,
+    sql::stage::{self, Statements},
 };
-use crate::{
-    Error, Event,
-    passage::{Cost, Passage, Spent},
-    values::signed,
-};
+use crate::{Error, Event, passage::Passage};
 
-/// Moves the session. `$1` session, `$2` user, `$3` completed before, `$4`
-/// now, `$5` completed after, `$6` whether the session ends.
+const STATEMENTS: Statements = Statements { nothing: NOTHING, totp: TOTP, recovery: RECOVERY };
+
+/// Moves the session.
 macro_rules! moved {
     () => {
         "advanced AS (
@@ -50,7 +47,7 @@ macro_rules! moved {
     };
 }
 
-/// Writes the event (`$7` to `$13`), if there is one, and answers 1 or 0.
+/// Writes the event, if there is one, and answers 1 or 0.
 macro_rules! logged {
     () => {
         "logged AS (
@@ -62,7 +59,7 @@ macro_rules! logged {
     };
 }
 
-/// Raises the version (`$14`) and writes the counters (`$15` to `$22`).
+/// Raises the version and writes the counters.
 macro_rules! raised {
     () => {
         "raised AS (
@@ -91,8 +88,7 @@ const NOTHING: &str = concat!(
     logged!()
 );
 
-/// `$23` the authenticator, `$24` the step. RFC 6238 §5.2: a code is accepted
-/// once.
+/// RFC 6238 §5.2: a code is accepted once.
 const TOTP: &str = concat!(
     "WITH held AS (
         SELECT 1 FROM factors
@@ -115,7 +111,6 @@ const TOTP: &str = concat!(
     logged!()
 );
 
-/// `$23` the code's number.
 const RECOVERY: &str = concat!(
     "WITH held AS (
         SELECT 1 FROM factors
@@ -144,37 +139,9 @@ pub(super) async fn pass_stage(
 ) -> Result<bool, Error> {
     db.statement(move |c| {
         Box::pin(async move {
-            let row = query(&passage, event.as_ref()).fetch_one(c).await?;
+            let row = stage::query(&STATEMENTS, &passage, event.as_ref()).fetch_one(c).await?;
             Ok(row.try_get::<i64, _>(0)? == 1)
         })
     })
     .await
-}
-
-fn query<'q>(passage: &Passage, event: Option<&Event>) -> Query<'q> {
-    let statement = match &passage.cost {
-        Cost::Nothing(_) => NOTHING,
-        Cost::Code(_, Spent::Totp { .. }) => TOTP,
-        Cost::Code(_, Spent::Recovery { .. }) => RECOVERY,
-    };
-    let query = sqlx::query(statement)
-        .bind(passage.session.to_vec())
-        .bind(passage.user.as_str())
-        .bind(passage.before.as_str())
-        .bind(passage.now)
-        .bind(passage.after.as_str())
-        .bind(passage.finishes);
-    let query = audit::bind(query, event);
-    match &passage.cost {
-        Cost::Nothing(read) => query.bind(read.as_ref().map(|(_, version)| version.0)),
-        Cost::Code(claim, spent) => {
-            let query = anchor::bind_counters(query.bind(claim.version.0), claim);
-            match spent {
-                Spent::Totp { authenticator, step } => {
-                    query.bind(authenticator.as_str()).bind(signed(step.0))
-                }
-                Spent::Recovery { index } => query.bind(i64::from(*index)),
-            }
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! Reading a session and a user's factors, in one statement: one round trip,
 //! and one moment.
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use myelin_two_factor::{AuthenticatorId, Name, RecoverySalt, Status, Step, Throttle};
 use myelin_uia::{Bound, Session, SessionId};
 use ruma::{OwnedUserId, UserId};
+use serde::Deserialize;
 use sqlx::Row as _;
 
 use super::super::{Connection, Row};
@@ -12,35 +14,28 @@ use crate::{
     values::{array, optional_timestamp, split_stages, timestamp, unsigned, user},
 };
 
-/// The rows of a user's factors, and of whatever `whose` says about the user.
-/// One row of the kind `whose`, and one for each authenticator and each code.
+/// A user's factors in one row, where `$from` has a `user_id`: the columns of
+/// the anchor, and the authenticators and codes as JSON.
 macro_rules! factors {
-    ($whose:literal) => {
+    ($columns:literal, $from:literal, $condition:literal) => {
         concat!(
-            "WITH whose AS (",
-            $whose,
-            ")
-            SELECT 'whose' AS kind, w.user_id, w.binding, w.completed, w.expires, w.memo,
-                f.version, f.totp_in_a_row, f.totp_window_started, f.totp_window_failures,
+            "SELECT ",
+            $columns,
+            " f.version, f.totp_in_a_row, f.totp_window_started, f.totp_window_failures,
                 f.totp_wait_until, f.recovery_in_a_row, f.recovery_window_started,
                 f.recovery_window_failures, f.recovery_wait_until, f.recovery_salt,
-                f.recovery_generated, f.recovery_total,
-                NULL AS id, NULL AS name, NULL AS status,
-                CAST(NULL AS BIGINT) AS created, CAST(NULL AS BIGINT) AS last_used,
-                CAST(NULL AS BIGINT) AS last_step, CAST(NULL AS BIGINT) AS confirm_failures,
-                CAST(NULL AS BIGINT) AS number, NULL AS key_id, CAST(NULL AS BYTEA) AS sealed
-            FROM whose w LEFT JOIN factors f ON f.user_id = w.user_id
-            UNION ALL
-            SELECT 'authenticator', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                a.id, a.name, a.status, a.created, a.last_used, a.last_step,
-                a.confirm_failures, NULL, a.key_id, a.secret
-            FROM whose w JOIN authenticators a ON a.user_id = w.user_id
-            UNION ALL
-            SELECT 'code', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                NULL, NULL, NULL, NULL, c.used, NULL, NULL, c.number, c.key_id, c.hash
-            FROM whose w JOIN recovery_codes c ON c.user_id = w.user_id"
+                f.recovery_generated, f.recovery_total, (SELECT ",
+            json_rows!(
+                "id, name, status, created, last_used, last_step, confirm_failures, key_id, ",
+                "secret"
+            ),
+            " FROM authenticators WHERE user_id = w.user_id) AS authenticators, (SELECT ",
+            json_rows!("number, used, key_id, ", "hash"),
+            " FROM recovery_codes WHERE user_id = w.user_id) AS codes
+            FROM ",
+            $from,
+            " AS w LEFT JOIN factors f ON f.user_id = w.user_id ",
+            $condition
         )
     };
 }
@@ -50,36 +45,29 @@ pub(super) async fn session(
     id: &SessionId,
     now: i64,
 ) -> Result<Option<(Session, Option<Factors>)>, Error> {
-    let rows = sqlx::query(factors!(
-        "SELECT user_id, binding, completed, expires, memo
-         FROM uia_sessions WHERE id = $1 AND expires > $2"
+    let row = sqlx::query(factors!(
+        "w.user_id, w.binding, w.completed, w.expires, w.memo,",
+        "uia_sessions",
+        "WHERE w.id = $1 AND w.expires > $2"
     ))
     .bind(id.digest().to_vec())
     .bind(now)
-    .fetch_all(c)
+    .fetch_optional(c)
     .await?;
-    let Some(whose) = only(&rows, "whose").next() else {
+    let Some(row) = row else {
         return Ok(None);
     };
-    let session = parse_session(whose, id)?;
-    let factors = session.user.clone().map(|user| parse_factors(user, whose, &rows)).transpose()?;
+    let session = parse_session(&row, id)?;
+    let factors = session.user.clone().map(|user| parse_factors(user, &row)).transpose()?;
     Ok(Some((session, factors)))
 }
 
 pub(super) async fn factors(c: &mut Connection, user: &UserId) -> Result<Factors, Error> {
-    let rows = sqlx::query(factors!(
-        "SELECT CAST($1 AS TEXT) AS user_id, CAST(NULL AS BYTEA) AS binding,
-            NULL AS completed, CAST(NULL AS BIGINT) AS expires, NULL AS memo"
-    ))
-    .bind(user.as_str())
-    .fetch_all(c)
-    .await?;
-    let whose = only(&rows, "whose").next().ok_or(Error::Corrupt { what: "answer" })?;
-    parse_factors(user.to_owned(), whose, &rows)
-}
-
-fn only<'a>(rows: &'a [Row], kind: &'a str) -> impl Iterator<Item = &'a Row> {
-    rows.iter().filter(move |row| row.try_get::<&str, _>("kind").is_ok_and(|is| is == kind))
+    let row = sqlx::query(factors!("", "(SELECT CAST($1 AS TEXT) AS user_id)", ""))
+        .bind(user.as_str())
+        .fetch_one(c)
+        .await?;
+    parse_factors(user.to_owned(), &row)
 }
 
 fn parse_session(row: &Row, id: &SessionId) -> Result<Session, Error> {
@@ -94,23 +82,30 @@ fn parse_session(row: &Row, id: &SessionId) -> Result<Session, Error> {
     })
 }
 
-fn parse_factors(user: OwnedUserId, whose: &Row, rows: &[Row]) -> Result<Factors, Error> {
+fn parse_factors(user: OwnedUserId, row: &Row) -> Result<Factors, Error> {
+    let authenticators: Vec<AuthenticatorRow<'_>> = json_rows(row, "authenticators")?;
     let mut factors = Factors {
         user,
-        version: Version(whose.try_get::<Option<i64>, _>("version")?.unwrap_or(0)),
+        version: Version(row.try_get::<Option<i64>, _>("version")?.unwrap_or(0)),
         totp: Throttle::default(),
         recovery: Throttle::default(),
-        authenticators: only(rows, "authenticator").map(enrolled).collect::<Result<_, _>>()?,
+        authenticators: authenticators.into_iter().map(enrolled).collect::<Result<_, _>>()?,
         codes: None,
     };
     factors.authenticators.sort_by_key(|it| (it.created, it.id.clone()));
     if factors.version == Version(0) {
         return Ok(factors);
     }
-    factors.totp = throttle(whose, TOTP)?;
-    factors.recovery = throttle(whose, RECOVERY)?;
-    factors.codes = codes(whose, rows)?;
+    factors.totp = throttle(row, TOTP)?;
+    factors.recovery = throttle(row, RECOVERY)?;
+    factors.codes = codes(row)?;
     Ok(factors)
+}
+
+/// The rows of a column that [`json_rows!`] made; none are null.
+fn json_rows<'r, T: Deserialize<'r>>(row: &'r Row, column: &'static str) -> Result<Vec<T>, Error> {
+    let json: Option<&str> = row.try_get(column)?;
+    serde_json::from_str(json.unwrap_or("[]")).map_err(|_| Error::Corrupt { what: column })
 }
 
 /// The columns of a throttle, in the order of its fields.
@@ -133,42 +128,60 @@ fn throttle(row: &Row, columns: [&str; 4]) -> Result<Throttle, Error> {
     })
 }
 
-fn enrolled(row: &Row) -> Result<Enrolled, Error> {
+/// In the order of its columns; the secret in hexadecimal.
+#[derive(Deserialize)]
+struct AuthenticatorRow<'r>(
+    &'r str,
+    String,
+    &'r str,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    i64,
+    String,
+    &'r str,
+);
+
+fn enrolled(row: AuthenticatorRow<'_>) -> Result<Enrolled, Error> {
+    let AuthenticatorRow(id, name, status, created, last_used, last_step, failures, key, secret) =
+        row;
     let corrupt = |what| move || Error::Corrupt { what };
-    let last_step: Option<i64> = row.try_get("last_step")?;
     Ok(Enrolled {
-        id: AuthenticatorId::parse(row.try_get("id")?).ok_or_else(corrupt("authenticator"))?,
-        name: Name::parse(Some(row.try_get("name")?))
-            .map_err(|_| Error::Corrupt { what: "name" })?,
-        status: Status::parse(row.try_get("status")?).ok_or_else(corrupt("status"))?,
-        created: timestamp(row.try_get("created")?)?,
-        last_used: optional_timestamp(row.try_get("last_used")?)?,
+        id: AuthenticatorId::parse(id).ok_or_else(corrupt("authenticator"))?,
+        name: Name::parse(Some(&name)).map_err(|_| Error::Corrupt { what: "name" })?,
+        status: Status::parse(status).ok_or_else(corrupt("status"))?,
+        created: timestamp(created)?,
+        last_used: optional_timestamp(last_used)?,
         last_step: last_step.map(|step| unsigned(step, "step")).transpose()?.map(Step),
-        confirm_failures: unsigned(row.try_get("confirm_failures")?, "count")?,
-        secret: sealed(row)?,
+        confirm_failures: unsigned(failures, "count")?,
+        secret: sealed(key, secret)?,
     })
 }
 
-fn codes(whose: &Row, rows: &[Row]) -> Result<Option<RecoveryCodes>, Error> {
-    let Some(salt) = whose.try_get::<Option<&[u8]>, _>("recovery_salt")? else {
+/// In the order of its columns; the hash in hexadecimal.
+#[derive(Deserialize)]
+struct CodeRow<'r>(i64, Option<i64>, String, &'r str);
+
+fn codes(row: &Row) -> Result<Option<RecoveryCodes>, Error> {
+    let Some(salt) = row.try_get::<Option<&[u8]>, _>("recovery_salt")? else {
         return Ok(None);
     };
     let (mut unused, mut used) = (Vec::new(), Vec::new());
-    for row in only(rows, "code") {
-        let code = (unsigned(row.try_get("number")?, "number")?, sealed(row)?);
-        let spent = row.try_get::<Option<i64>, _>("last_used")?.is_some();
-        if spent { used.push(code) } else { unused.push(code) }
+    for CodeRow(number, spent, key, hash) in json_rows(row, "codes")? {
+        let code = (unsigned(number, "number")?, sealed(key, hash)?);
+        if spent.is_some() { used.push(code) } else { unused.push(code) }
     }
     unused.sort_by_key(|(number, _)| *number);
     Ok(Some(RecoveryCodes {
         salt: RecoverySalt::from_bytes(array(salt, "salt")?),
-        generated: timestamp(whose.try_get("recovery_generated")?)?,
-        total: unsigned(whose.try_get("recovery_total")?, "count")?,
+        generated: timestamp(row.try_get("recovery_generated")?)?,
+        total: unsigned(row.try_get("recovery_total")?, "count")?,
         unused,
         used,
     }))
 }
 
-fn sealed(row: &Row) -> Result<SealedSecret, Error> {
-    Ok(SealedSecret { key_id: row.try_get("key_id")?, bytes: row.try_get("sealed")? })
+fn sealed(key_id: String, hex: &str) -> Result<SealedSecret, Error> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(hex.as_bytes());
+    Ok(SealedSecret { key_id, bytes: bytes.map_err(|_| Error::Corrupt { what: "secret" })? })
 }

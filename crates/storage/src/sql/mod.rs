@@ -11,7 +11,7 @@
 
 mod account_store;
 pub(super) mod accounts;
-pub(super) mod anchor;
+mod anchor;
 mod app_password_store;
 mod app_passwords;
 pub(super) mod audit;
@@ -23,6 +23,7 @@ mod enrolment;
 mod lookup;
 mod reseal;
 pub(super) mod sessions;
+pub(super) mod stage;
 mod store;
 mod sweep;
 mod tokens;

@@ -1,19 +1,17 @@
 //! The readers and the writer, and how a verb gets at them.
 
-use sqlx::SqlitePool;
-
 use super::{Connection, Writer};
-use crate::{Error, settled::Settled, work::Work};
+use crate::{Error, pool::Pool, settled::Settled, work::Work};
 
 /// The connections of one database.
 #[derive(Clone, Debug)]
 pub(super) struct Backend {
-    readers: SqlitePool,
+    readers: Pool<Connection>,
     writer: Writer,
 }
 
 impl Backend {
-    pub(super) const fn new(readers: SqlitePool, writer: Writer) -> Self {
+    pub(super) const fn new(readers: Pool<Connection>, writer: Writer) -> Self {
         Self { readers, writer }
     }
 
@@ -23,7 +21,19 @@ impl Backend {
         F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send,
     {
         let mut connection = self.readers.acquire().await?;
-        work(&mut connection).await
+        let result = work(&mut connection).await?;
+        connection.done();
+        Ok(result)
+    }
+
+    /// Writes, as one command that does the whole or nothing. It goes on if
+    /// the caller goes away.
+    pub(super) async fn command<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, Settled<T>> + Send + 'static,
+    {
+        self.writer.command(work).await
     }
 
     /// Writes, as one transaction. It goes on if the caller goes away.

@@ -5,13 +5,14 @@
 //!   BEGIN IMMEDIATE
 //!     SAVEPOINT, request 1, RELEASE
 //!     SAVEPOINT, request 2 (a refusal), ROLLBACK TO
+//!     request 3, one command that does the whole or nothing
 //!     …
 //!   COMMIT
 //!   answer them all
 //! ```
 //!
 //! Nothing is answered before it is committed. A request that fails takes only
-//! its own writes with it; if the group as a whole fails, every request of it
+//! its own writes with it; if a command fails, or the group as a whole fails, every request of it
 //! is answered with an error. Then the connection is closed, which rolls back
 //! whatever was open, and the next request gets a new one.
 
@@ -49,8 +50,27 @@ impl Writer {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, Settled<T>> + Send + 'static,
     {
+        self.send(work, true).await
+    }
+
+    /// Waits until `work` is committed: one command that does the whole or
+    /// nothing, so it needs no savepoint, and cannot be rolled back alone.
+    pub(super) async fn command<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, Settled<T>> + Send + 'static,
+    {
+        self.send(work, false).await
+    }
+
+    async fn send<T, F>(&self, work: F, in_parts: bool) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, Settled<T>> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let request = Write { work: Some(work), result: None, reply, span: Span::current() };
+        let span = Span::current();
+        let request = Write { work: Some(work), in_parts, result: None, reply, span };
         let gone = || Error::Unavailable(sqlx::Error::WorkerCrashed);
         self.0.send(Box::new(request)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
@@ -59,6 +79,9 @@ impl Writer {
 
 /// One request on its way through a group.
 trait Request: Send {
+    /// Whether it writes in several parts, of which some may have to go again.
+    fn is_in_parts(&self) -> bool;
+
     /// Does the work; whether what it wrote is to be kept.
     fn run<'c>(&'c mut self, c: &'c mut Connection) -> Work<'c, bool>;
 
@@ -68,6 +91,7 @@ trait Request: Send {
 
 struct Write<T, F> {
     work: Option<F>,
+    in_parts: bool,
     result: Option<Result<T, Error>>,
     reply: oneshot::Sender<Result<T, Error>>,
     span: Span,
@@ -78,6 +102,10 @@ where
     T: Send + 'static,
     F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, Settled<T>> + Send + 'static,
 {
+    fn is_in_parts(&self) -> bool {
+        self.in_parts
+    }
+
     fn run<'c>(&'c mut self, c: &'c mut Connection) -> Work<'c, bool> {
         let work = self.work.take().expect("invariant: a request runs once");
         let span = self.span.clone();
@@ -96,7 +124,11 @@ where
     fn answer(self: Box<Self>, group: Result<(), Error>) {
         let Self { result, reply, .. } = *self;
         let unanswered = Err(Error::Unavailable(sqlx::Error::WorkerCrashed));
-        let _ = reply.send(group.and_then(|()| result.unwrap_or(unanswered)));
+        let _ = reply.send(match (result, group) {
+            // Its own error says more than the group's.
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (result, Ok(())) => result.unwrap_or(unanswered),
+        });
     }
 }
 
@@ -170,6 +202,13 @@ async fn transact(
 ) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     for request in group {
+        if !request.is_in_parts() {
+            // It may have done a part: it fails, and the group with it.
+            if !matches!(request.run(&mut transaction).await, Ok(true)) {
+                return Err(sqlx::Error::Protocol("a command failed".to_owned()));
+            }
+            continue;
+        }
         let mut savepoint = transaction.begin().await?;
         // Where SQLite has given up the whole transaction (a full disk), the
         // savepoint is gone, and with this error the group is.
@@ -248,6 +287,24 @@ mod tests {
         );
         assert!(before.is_err() && lost.is_err() && after.is_err());
         assert!(notes(&options).await.is_empty());
+
+        note(&writer, "next", "SELECT 1", Settled::Commit).await.unwrap();
+        assert_eq!(notes(&options).await, ["next"]);
+    }
+
+    #[tokio::test]
+    async fn command_that_fails_leaves_none_of_its_parts() {
+        let (_folder, options, writer) = writer().await;
+        let command = writer.command(|c| {
+            Box::pin(async move {
+                let parts = "INSERT INTO notes VALUES ('part'); INSERT INTO nowhere VALUES (1)";
+                sqlx::raw_sql(parts).execute(c).await?;
+                Ok(Settled::Commit(()))
+            })
+        });
+        let (before, command) =
+            tokio::join!(note(&writer, "before", "SELECT 1", Settled::Commit), command);
+        assert!(before.is_err() && command.is_err());
 
         note(&writer, "next", "SELECT 1", Settled::Commit).await.unwrap();
         assert_eq!(notes(&options).await, ["next"]);
