@@ -70,6 +70,57 @@ pub(crate) async fn open_sessions(
     Ok(count)
 }
 
+/// How fast requests were passed through.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passed {
+    /// Answers a second.
+    pub(crate) rate: f64,
+    /// 99 of 100 came within this.
+    pub(crate) late: Duration,
+}
+
+/// Asks for a sync over and over for some time, after a tenth of it to warm up.
+pub(crate) async fn pass(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+) -> Result<Passed> {
+    ask(address, connections, time / 10).await?;
+    let started = now();
+    let mut latencies = ask(address, connections, time).await?;
+    let took = started.elapsed();
+    latencies.sort_unstable();
+    let late = *latencies.get(latencies.len() * 99 / 100).context("nothing was answered")?;
+    #[expect(clippy::cast_precision_loss, reason = "less than a million")]
+    Ok(Passed { rate: latencies.len() as f64 / took.as_secs_f64(), late })
+}
+
+async fn ask(address: SocketAddr, connections: usize, time: Duration) -> Result<Vec<Duration>> {
+    let mut tasks = Vec::new();
+    for _ in 0..connections {
+        let mut connection = Connection::open(address).await?;
+        tasks.push(tokio::spawn(async move {
+            let (mut latencies, started) = (Vec::new(), now());
+            while started.elapsed() < time {
+                let sent = now();
+                let status = connection.send(SYNC).await?;
+                ensure!(status == 200, "a sync is answered {status}");
+                latencies.push(sent.elapsed());
+            }
+            anyhow::Ok(latencies)
+        }));
+    }
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await.context("a client broke")??);
+    }
+    Ok(all)
+}
+
+const SYNC: &str = "GET /_matrix/client/v3/sync?since=s1_2_3&timeout=0 HTTP/1.1\r\n\
+    Host: localhost\r\nAuthorization: Bearer syt_bench_token_of_nobody\r\n\
+    User-Agent: bench\r\nAccept: application/json\r\n\r\n";
+
 async fn send_all(
     address: SocketAddr,
     requests: Vec<String>,

@@ -3,14 +3,18 @@
 //! `cargo run --release -p myelin-bench` builds `myelin`, starts it on SQLite
 //! and on a throw-away PostgreSQL, and prints: second-factor stage completions
 //! per second over HTTP with 1, 8 and 64 clients, next to the commits of a
-//! single SQLite writer and to `pgbench -N` in the same run; and the resident
-//! memory idle and after many open sessions. Compare the ratios: absolute
+//! single SQLite writer and to `pgbench -N` in the same run; the resident
+//! memory idle and after many open sessions; and what passes through to a
+//! homeserver, next to nginx in front of the same upstream. Compare the ratios: absolute
 //! times depend on the machine.
 
+mod gateway;
 mod load;
+mod nginx;
 mod peers;
 mod seed;
 mod server;
+mod transfer;
 
 use std::process::ExitCode;
 
@@ -31,6 +35,8 @@ enum Part {
     Sqlite,
     /// Stages and memory on PostgreSQL.
     Postgres,
+    /// What passes through to a homeserver.
+    Gateway,
 }
 
 /// Measures the server from outside, beside what its database can do.
@@ -76,6 +82,12 @@ async fn measure(options: &Options) -> Result<()> {
         match Postgres::shared() {
             Some(cluster) => postgres(&binary, cluster, options).await?,
             None => println!("\nPostgreSQL: not measured, because there is none here"),
+        }
+    }
+    if measured(Part::Gateway) {
+        match std::process::Command::new("nginx").arg("-v").output() {
+            Ok(_) => gateway::measure(&binary, options).await?,
+            Err(_) => println!("\nPassed through: not measured, because there is no nginx here"),
         }
     }
     Ok(())

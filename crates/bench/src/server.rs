@@ -35,6 +35,7 @@ pub(crate) struct Server {
     binary: PathBuf,
     directory: PathBuf,
     postgres: Option<String>,
+    homeserver: Option<SocketAddr>,
     address: SocketAddr,
     process: Option<Child>,
 }
@@ -46,9 +47,15 @@ impl Server {
             binary: binary.to_owned(),
             directory: directory.to_owned(),
             postgres,
+            homeserver: None,
             address: free_address(),
             process: None,
         }
+    }
+
+    /// It is the gateway before this homeserver.
+    pub(crate) fn before(self, homeserver: SocketAddr) -> Self {
+        Self { homeserver: Some(homeserver), ..self }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -72,14 +79,15 @@ impl Server {
         if let Some(url) = &self.postgres {
             command.env("MYELIN_DATABASE_URL", url);
         }
-        self.process = Some(command.spawn().context("cannot start the server")?);
-        for _ in 0..200 {
-            if TcpStream::connect(self.address).await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        if let Some(homeserver) = self.homeserver {
+            command
+                .env("MYELIN_HOMESERVER_KIND", "generic")
+                .env("MYELIN_HOMESERVER_URL", format!("http://{homeserver}"))
+                .env("MYELIN_SERVER_NAME", "localhost")
+                .env("MYELIN_PUBLIC_URL", format!("http://{}", self.address));
         }
-        anyhow::bail!("the server does not answer")
+        self.process = Some(command.spawn().context("cannot start the server")?);
+        await_answer(self.address).await
     }
 
     /// Ends it and starts it again.
@@ -117,13 +125,33 @@ impl Server {
 
     /// Its resident memory.
     pub(crate) fn resident(&self) -> Memory {
+        self.memory("VmRSS:")
+    }
+
+    /// Its resident memory when it was highest.
+    pub(crate) fn highest(&self) -> Memory {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> Memory {
         let id = self.process.as_ref().and_then(Child::id);
         let status = id.and_then(|id| std::fs::read_to_string(format!("/proc/{id}/status")).ok());
         Memory(status.and_then(|status| {
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().strip_suffix(" kB")?.parse().ok()
         }))
     }
+}
+
+/// Waits until somebody listens.
+pub(crate) async fn await_answer(address: SocketAddr) -> Result<()> {
+    for _ in 0..200 {
+        if TcpStream::connect(address).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("the server does not answer")
 }
 
 /// An amount of memory, in KiB, where the system tells.
@@ -139,7 +167,7 @@ impl fmt::Display for Memory {
 }
 
 /// A loopback address that nobody listens on.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("an address")
 }

@@ -19,6 +19,12 @@ mod times;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// A forwarded request is mostly small allocations; and what hashing a password
+/// took goes back to the system, on whichever thread it was.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match commands::run(args::Args::parse()) {

@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    extract::State,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -11,14 +10,14 @@ use serde_json::json;
 use crate::App;
 
 /// Whether the process answers.
-pub(crate) async fn health() -> Response {
+pub(crate) fn health() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
 /// Whether it can let anyone in: the database can be written to, every key is
 /// at hand, and the homeserver answers.
-pub(crate) async fn ready(State(app): State<App>) -> Response {
-    if app.readiness(is_ready(&app)).await {
+pub(crate) async fn ready(app: &App) -> Response {
+    if app.readiness(is_ready(app)).await {
         return Json(json!({"status": "ready"})).into_response();
     }
     let body = json!({"status": "not ready", "see": "the log"});

@@ -13,6 +13,7 @@ mod app_password;
 mod asked_device;
 mod call;
 mod capabilities;
+mod cors;
 mod elsewhere;
 mod error;
 mod first_bytes;

@@ -6,8 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
-    middleware::Next,
+    extract::{ConnectInfo, Request},
     response::Response,
 };
 use data_encoding::HEXLOWER;
@@ -16,39 +15,37 @@ use ipnet::IpNet;
 use myelin_homeserver::Context;
 use tracing::Instrument;
 
-use crate::{
-    App,
-    paths::{self, Way},
-};
+use crate::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// The middleware.
-pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// Answers a request for `endpoint` by `answer`, and writes its line.
+pub(crate) async fn observe(
+    app: &App,
+    endpoint: &'static str,
+    request: Request,
+    answer: impl AsyncFnOnce(Request, Context) -> Response,
+) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let address =
         peer.map(|peer| client_address(peer, request.headers(), &app.settings().trusted_proxies));
     let request_id = HEXLOWER.encode(&app.entropy().bytes::<8>());
-    let endpoint = match paths::find(request.method(), request.uri().path()) {
-        Way::Route(route, _) => route.endpoint,
-        Way::Forward => "forwarded",
-        Way::Refuse | Way::WrongMethod => "refused",
-    };
+    let id = HeaderValue::from_str(&request_id);
     let span =
         tracing::info_span!("request", id = %request_id, method = %request.method(), endpoint);
-    request.extensions_mut().insert(Context { address, request_id: request_id.clone() });
 
     let started = app.now();
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let answer = answer(request, Context { address, request_id });
+    let mut response = answer.instrument(span.clone()).await;
     let took = app.now().saturating_since(started);
     span.in_scope(|| {
         let status = response.status().as_u16();
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status, took_ms, "answered");
     });
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+    if let Ok(id) = id {
+        response.headers_mut().insert(REQUEST_ID, id);
     }
     response
 }

@@ -24,10 +24,15 @@ pub(crate) fn is_refused(method: &Method, raw_path: &str, passed: &[Switch]) -> 
 
 /// Whether `path` is `place` or below it; `*` stands for one segment.
 fn is_under(path: &str, place: &str) -> bool {
-    let mut segments = path.split('/');
-    place.split('/').all(|expected| {
-        segments.next().is_some_and(|segment| expected == "*" || expected == segment)
-    })
+    match place.split_once('*') {
+        None => {
+            path.strip_prefix(place).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        }
+        Some((before, after)) => path.strip_prefix(before).is_some_and(|rest| {
+            let end = rest.find('/').unwrap_or(rest.len());
+            is_under(&rest[end..], after)
+        }),
+    }
 }
 
 /// Whether this is a gated endpoint below a prefix that is not in the table: a

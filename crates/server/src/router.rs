@@ -1,23 +1,22 @@
 //! The table of contents: where each request goes.
 
 use axum::{
-    Extension, Router,
+    Router,
     extract::{Request, State},
-    middleware,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use http::{HeaderValue, Method, StatusCode, header};
 use myelin_homeserver::{Context, Refusal};
 use ruma::api::error::ErrorKind;
-use tower_http::cors::{Any, CorsLayer};
 
 use crate::{
     App,
     call::Call,
-    capabilities,
+    capabilities, cors,
     error::Error,
-    health, login, observe, operation, pages,
+    health, login,
+    observe::observe,
+    operation, pages,
     paths::{self, Way},
     refused::is_refused,
     routes::{Action, Route},
@@ -27,38 +26,48 @@ use crate::{
 /// The whole server as a service.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .route(well_known::PATH, get(well_known::well_known))
-        .fallback(dispatch)
-        .layer(cors())
-        .layer(middleware::from_fn_with_state(app.clone(), pages::pages))
-        .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
+        .fallback(|State(app), request| async move { entry(&app, request).await })
         .with_state(app)
 }
 
-async fn dispatch(
-    State(app): State<App>,
-    Extension(context): Extension<Context>,
-    request: Request,
-) -> Response {
-    match paths::find(request.method(), request.uri().path()) {
+/// Answers a request. Its way is found once, from what the client sent.
+pub(crate) async fn entry(app: &App, request: Request) -> Response {
+    let way = paths::find(request.method(), request.uri().path());
+    let endpoint = match &way {
+        Way::Route(route, _) => route.endpoint,
+        Way::Forward => "forwarded",
+        Way::Refuse | Way::WrongMethod => "refused",
+    };
+    observe(app, endpoint, request, async |request, context| match way {
+        // Before anything that is for programs: no other origin reads a page.
+        Way::Route(Route { action: Action::Page(page), .. }, _) if app.settings().has_pages => {
+            pages::pages(app, *page, context, request).await
+        }
+        _ if request.method() == Method::OPTIONS => cors::preflight(),
+        way => {
+            let mut response = dispatch(app, way, context, request).await;
+            cors::allow(response.headers_mut());
+            response
+        }
+    })
+    .await
+}
+
+async fn dispatch(app: &App, way: Way, context: Context, request: Request) -> Response {
+    match way {
+        Way::Forward if is_own(request.uri().path()) => own(app, &context, request).await,
         // Without pages of ours, theirs are paths like any other.
         Way::Forward | Way::Route(Route { action: Action::Page(_), .. }, _) => {
-            forward(&app, request, &context).await
+            forward(app, request, &context).await
         }
         Way::Refuse => Refusal::unrecognized().into_response(),
-        Way::WrongMethod => {
-            let message = "This path has no such method.";
-            let status = StatusCode::METHOD_NOT_ALLOWED;
-            Refusal::new(status, &ErrorKind::Unrecognized, message).into_response()
-        }
-        Way::Route(route, _) if route.action == Action::Capabilities => {
-            capabilities::capabilities(&app, &context, request).await
+        Way::WrongMethod => wrong_method(),
+        Way::Route(Route { action: Action::Capabilities, .. }, _) => {
+            capabilities::capabilities(app, &context, request).await
         }
         Way::Route(route, parameters) => {
-            let mut response = match Call::read(&app, context, route, parameters, request).await {
-                Ok(call) => answer(&app, call).await.unwrap_or_else(IntoResponse::into_response),
+            let mut response = match Call::read(app, context, route, parameters, request).await {
+                Ok(call) => answer(app, call).await.unwrap_or_else(IntoResponse::into_response),
                 Err(error) => error.into_response(),
             };
             // Sessions, codes, secrets, tokens: nothing of ours is for a cache.
@@ -66,6 +75,31 @@ async fn dispatch(
             response
         }
     }
+}
+
+/// Paths outside of the client-server API that no homeserver answers.
+fn is_own(path: &str) -> bool {
+    matches!(path, HEALTH | READY | well_known::PATH)
+}
+
+async fn own(app: &App, context: &Context, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return wrong_method();
+    }
+    match request.uri().path() {
+        HEALTH => health::health(),
+        READY => health::ready(app).await,
+        _ => well_known::well_known(app, context, request).await,
+    }
+}
+
+const HEALTH: &str = "/health";
+const READY: &str = "/ready";
+
+fn wrong_method() -> Response {
+    let message = "This path has no such method.";
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Refusal::new(status, &ErrorKind::Unrecognized, message).into_response()
 }
 
 async fn forward(app: &App, request: Request, context: &Context) -> Response {
@@ -95,17 +129,4 @@ async fn answer(app: &App, call: Call) -> Result<Response, Error> {
         // Answered before, by whom has the whole request.
         Action::Capabilities | Action::Page(_) => Err(Refusal::unrecognized().into()),
     }
-}
-
-/// [Client-Server API, Web Browser Clients](https://spec.matrix.org/v1.16/client-server-api/#web-browser-clients)
-fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS])
-        .allow_headers([
-            header::HeaderName::from_static("x-requested-with"),
-            header::CONTENT_TYPE,
-            header::AUTHORIZATION,
-        ])
-        .expose_headers([header::RETRY_AFTER])
 }

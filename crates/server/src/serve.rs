@@ -2,16 +2,15 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
-use axum::extract::ConnectInfo;
+use axum::{body::Body, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
 use tokio::net::{TcpListener, TcpStream};
-use tower::ServiceExt;
 
-use crate::{App, first_bytes::FirstBytes, router::router};
+use crate::{App, first_bytes::FirstBytes, router::entry};
 
 /// How long a client may take to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,7 +35,6 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let router = router(app);
     let builder = builder();
     let graceful = GracefulShutdown::new();
     tokio::pin!(stop);
@@ -52,11 +50,11 @@ pub async fn serve(
             },
             () = &mut stop => break,
         };
-        let router = router.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
+        let app = app.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (app, mut request) = (app.clone(), request.map(Body::new));
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-            let answer = router.clone().oneshot(request);
-            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+            async move { Ok::<_, Infallible>(entry(&app, request).await) }
         });
         prepare(&stream);
         let stream = TokioIo::new(FirstBytes::within(HEADER_TIMEOUT, stream));

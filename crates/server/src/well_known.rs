@@ -6,9 +6,9 @@
 //! [Client-Server API, Server discovery](https://spec.matrix.org/v1.16/client-server-api/#getwell-knownmatrixclient)
 
 use axum::{
-    Extension, Json,
+    Json,
     body::to_bytes,
-    extract::{Request, State},
+    extract::Request,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -24,12 +24,8 @@ pub(crate) const PATH: &str = "/.well-known/matrix/client";
 const LIMIT: usize = 64 * 1024;
 
 /// What the homeserver says, if it says anything, with our address in it.
-pub(crate) async fn well_known(
-    State(app): State<App>,
-    Extension(context): Extension<Context>,
-    request: Request,
-) -> Response {
-    let mut answer = upstream(&app, &context, request).await.unwrap_or_default();
+pub(crate) async fn well_known(app: &App, context: &Context, request: Request) -> Response {
+    let mut answer = upstream(app, context, request).await.unwrap_or_default();
     let base_url = app.settings().public_url.as_str().trim_end_matches('/');
     answer.insert("m.homeserver".to_owned(), json!({"base_url": base_url}));
     // An OAuth issuer would be another way to a token.

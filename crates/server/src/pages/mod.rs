@@ -34,38 +34,21 @@ mod trouble;
 mod visit;
 mod when;
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 use myelin_homeserver::Context;
 use problem::Problem;
 pub use settings::{Logo, NotALogo, PageSettings};
 use visit::Visit;
 
-use crate::{
-    App,
-    paths::{self, Way},
-    routes::{Action, Page, Route},
-};
+use crate::{App, routes::Page};
 
-/// The middleware that answers what is a page, before anything that is meant
-/// for programs (such as letting other origins read the answer).
-pub(crate) async fn pages(State(app): State<App>, request: Request, next: Next) -> Response {
-    let way = paths::find(request.method(), request.uri().path());
-    let Way::Route(Route { action: Action::Page(page), .. }, _) = way else {
-        return next.run(request).await;
-    };
-    let context = request.extensions().get::<Context>().cloned();
-    let (true, Some(context)) = (app.settings().has_pages, context) else {
-        return next.run(request).await;
-    };
-    if *page == Page::Asset {
-        return assets::serve(&app, request.uri().path());
+/// Answers for a page.
+pub(crate) async fn pages(app: &App, page: Page, context: Context, request: Request) -> Response {
+    if page == Page::Asset {
+        return assets::serve(app, request.uri().path());
     }
-    let mut visit = Visit::begin(&app, context, request.headers(), request.uri());
-    let answered = answer(&mut visit, *page, request).await;
+    let mut visit = Visit::begin(app, context, request.headers(), request.uri());
+    let answered = answer(&mut visit, page, request).await;
     answered.unwrap_or_else(|problem| reply::problem(&visit, &problem))
 }
 
