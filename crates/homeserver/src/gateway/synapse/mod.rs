@@ -202,7 +202,7 @@ impl Homeserver for Synapse {
         let answer = self.gateway.forward_operation(&request, None, context).await?;
         // A module is not told which operation a stage belongs to. Synapse binds
         // its session to one, so an assertion for the session is one for it.
-        let Some(challenge) = answer.challenge() else {
+        let Some(challenge) = answer.challenge()? else {
             return Ok(Performed::Answered(answer.into_response(base_url)));
         };
         let Some(session) = challenge.get("session").and_then(Value::as_str) else {
@@ -217,7 +217,7 @@ impl Homeserver for Synapse {
             ("initial_device_display_name".to_owned(), json!(OWN)),
         ]);
         let answer = self.gateway.forward_operation(&request, Some(auth), context).await?;
-        if answer.challenge().is_some() {
+        if answer.challenge()?.is_some() {
             let text = "the Myelin module does not believe this gateway: see Synapse's log";
             return Err(Error::Unexpected(text.to_owned()));
         }
