@@ -8,5 +8,6 @@
 mod challenges;
 mod empty_answers;
 mod logins;
+mod logout;
 mod script;
 mod throw_away;
