@@ -6,9 +6,11 @@ use axum::{
     body::{Body, Bytes},
     response::Response,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use myelin_ambient::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::examine::parse_date;
 use crate::{Error, Refusal, upstream::json_object};
 
 /// A whole answer.
@@ -22,6 +24,22 @@ impl Answer {
 
     pub(super) fn status(&self) -> StatusCode {
         self.0.status()
+    }
+
+    /// A header of which there is one, as text.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
+    }
+
+    /// When it was answered, by the homeserver's clock.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        parse_date(self.header(&header::DATE)?)
+    }
+
+    /// A string of the body, empty if there is none; for people.
+    pub(super) fn text(&self, key: &str) -> String {
+        let body = self.object().unwrap_or_default();
+        body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     /// The body as a JSON object.

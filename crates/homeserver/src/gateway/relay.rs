@@ -15,7 +15,7 @@ const APPLICATION_SERVICE: &str = "m.login.application_service";
 const FIELDS: [&str; 5] =
     ["identifier", "user", "device_id", "initial_device_display_name", "refresh_token"];
 
-const VERSIONS: &str = "/_matrix/client/versions";
+pub(super) const VERSIONS: &str = "/_matrix/client/versions";
 
 impl Gateway {
     pub(super) async fn relay(

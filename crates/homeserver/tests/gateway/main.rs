@@ -7,6 +7,7 @@
 
 mod challenges;
 mod empty_answers;
+mod examine;
 mod logins;
 mod logout;
 mod script;

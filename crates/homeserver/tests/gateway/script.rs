@@ -9,7 +9,7 @@ use myelin_homeserver::{
     AccessToken, Context, Device, Error, Head, Homeserver, Identity, Operation, OperationRequest,
     Password, PasswordCheck, PasswordEvidence,
     gateway::{GatewayOptions, Generic, Secret, Synapse},
-    upstream::{Upstream, UpstreamOptions},
+    upstream::{Upstream, UpstreamOptions, UpstreamUrl},
 };
 use myelin_uia::{Authenticated, Binding, DEFAULT_LIFETIME, Flows, Progress, Session, Stage};
 use ruma::{
@@ -21,6 +21,11 @@ use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+/// What the homeservers' clocks show.
+const DATE: &str = "Wed, 18 Nov 2026 11:06:40 GMT";
+
+pub(crate) const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
 /// What the script sees of a request.
 #[derive(Clone, Debug)]
@@ -50,7 +55,7 @@ impl Scripted {
                 let asked = read(request).await;
                 memory.lock().unwrap().push(asked.clone());
                 let (status, body) = script(&asked);
-                Response::builder().status(status).body(body).unwrap()
+                Response::builder().status(status).header(header::DATE, DATE).body(body).unwrap()
             }
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -65,12 +70,15 @@ impl Scripted {
         Self::homeserver(move |_| (status, body.to_owned())).await
     }
 
+    pub(crate) fn url(&self) -> UpstreamUrl {
+        format!("http://{}", self.address).parse().unwrap()
+    }
+
     /// The way to it.
     pub(crate) fn options(&self) -> GatewayOptions {
-        let url = format!("http://{}", self.address).parse().unwrap();
         GatewayOptions {
             server_name: "example.org".try_into().unwrap(),
-            upstream: Upstream::new(UpstreamOptions::new(url)).unwrap(),
+            upstream: Upstream::new(UpstreamOptions::new(self.url())).unwrap(),
             base_url: "https://matrix.example.org".to_owned(),
             clock: Arc::new(FrozenClock::at(NOW)),
             entropy: Arc::new(SeededEntropy::new(1)),
@@ -82,8 +90,7 @@ impl Scripted {
     }
 
     pub(crate) fn synapse(&self) -> Synapse {
-        let secret = Secret::from_bytes(b"0123456789abcdef0123456789abcdef").unwrap();
-        Synapse::new(self.options(), secret)
+        Synapse::new(self.options(), Secret::from_bytes(SECRET).unwrap())
     }
 
     /// What it was asked, in order.
