@@ -21,7 +21,7 @@ use crate::{
     paths::{self, Way},
     refused::is_refused,
     routes::{Action, Route},
-    two_factor, well_known,
+    two_factor, unread, well_known,
 };
 
 /// The whole server as a service.
@@ -34,6 +34,7 @@ pub fn router(app: App) -> Router {
         .layer(cors())
         .layer(middleware::from_fn_with_state(app.clone(), pages::pages))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
+        .layer(middleware::from_fn(unread::unread))
         .with_state(app)
 }
 
