@@ -3,8 +3,8 @@
 
 A user with a second factor is attacked by someone with the password, and by
 someone with a stolen access token: on every way in, under every prefix, in
-every spelling of the path; at the gateway, through nginx as `myelin routes`
-configures it, and with the module at Synapse's own port.
+every spelling of the path; at the gateway, through nginx, HAProxy and Caddy as
+`myelin routes` configures them, and with the module at Synapse's own port.
 """
 
 import base64
@@ -18,6 +18,7 @@ import socket
 import time
 import urllib.parse
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import requests
@@ -29,6 +30,8 @@ PREFIXES = [
     f"/_matrix/client/{version}/"
     for version in ("v3", "r0", "v1", "unstable", "api/v1", "v4", "unstable/org.example")
 ]
+# Through which proxies, before which adapter: the path is read by the proxy.
+PROXIES = {"generic": ["nginx", "haproxy"], "synapse": ["nginx", "caddy"]}
 # What a way around would give.
 TOKEN = re.compile(r'"(access_token|login_token|nonce)"')
 
@@ -268,11 +271,14 @@ def pages(tally: Tally, url: str, victim: Victim, where: str) -> None:
             tally.check(ours, f"{where}: GET {target} is Myelin's", f"{status} {text}")
 
 
-def controls(tally: Tally, url: str, victim: Victim, where: str) -> None:
+def controls(tally: Tally, url: str, victim: Victim, where: str, *, straight: bool) -> None:
     """The gate opens to those for whom it should: the attacks failed for a reason."""
     wire = Wire(url)
-    status, text = wire.send(Attack("GET", "", {}, victim.token), "/_matrix/client/v3/sync")
-    tally.check(status == 200 and "next_batch" in text, f"{where}: sync works", text)
+    for path, goes_straight in {"sync": straight, "capabilities": False}.items():
+        status, text = wire.send(Attack("GET", "", {}, victim.token), "/_matrix/client/v3/" + path)
+        tally.check(status == 200, f"{where}: {path} works", text)
+        went_straight = "x-straight: 1" in text.lower()
+        tally.check(went_straight == goes_straight, f"{where}: {path} goes its way", text)
     plain = Person(url, f"plain-{secrets.token_hex(4)}")
     plain.register()
     tally.check(plain.login_request().status_code == 200, f"{where}: a plain login works")
@@ -304,18 +310,17 @@ def run(tally: Tally, stack: Stack) -> None:
     victim = Victim(stack.url, f"victim-{secrets.token_hex(4)}")
     victim.prepare()
     before = victim.state(stack.direct)
-    places = [(stack.url, f"{name}, at the gateway")]
-    with stack.behind_nginx() as nginx:
-        places.append((nginx, f"{name}, through nginx"))
-        for url, where in places:
-            controls(tally, url, victim, where)
+    with ExitStack() as proxies:
+        places = [(stack.url, "at the gateway")]
+        for proxy in PROXIES[stack.kind]:
+            places.append((proxies.enter_context(stack.behind(proxy)), f"through {proxy}"))
+        for url, place in places:
+            where = f"{name}, {place}"
+            controls(tally, url, victim, where, straight=url != stack.url)
             attack_everywhere(tally, url, victim, stack.direct, where)
             refused_places(tally, url, victim, where)
             pages(tally, url, victim, where)
             registered_by_secret(tally, url)
-        log = (stack.directory / "nginx/access").read_text()
-        straight = "/_matrix/client/v3/sync myelin_homeserver" in log
-        tally.check(straight, f"{name}: nginx sends /sync straight to the homeserver")
     if stack.kind == "generic":
         # The attacks would work where nothing stands in their way.
         login = Person(stack.direct, victim.name).login_request()

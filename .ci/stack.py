@@ -139,7 +139,8 @@ class Stack:
 
     def _start(self) -> None:
         if self.kind != "embedded":
-            self.direct = self._synapse(with_module=self.kind == "synapse")
+            self._configure_synapse(with_module=self.kind == "synapse")
+            self.start_synapse()
         if self.kind == "plain":
             self.url = self.direct
             return
@@ -147,8 +148,6 @@ class Stack:
         self.url = f"http://{self.gateway}"
         self.settings = self._settings()
         self._run("myelin", [self.tools.myelin, "serve"], self.url + "/ready", **self.settings)
-        # The module believes nothing that may be older than its own process.
-        time.sleep(1)
 
     def _settings(self) -> dict[str, str]:
         settings = {
@@ -168,9 +167,15 @@ class Stack:
         }
         return {name: value for name, value in settings.items() if value}
 
-    def _synapse(self, *, with_module: bool) -> str:
+    def start_synapse(self) -> None:
+        """Starts it, also once more after `synapse.stop()`."""
+        self.synapse = self._run("synapse", self._synapse_command, self.direct + "/health")
+        # The module believes nothing that may be older than its own process.
+        time.sleep(1)
+
+    def _configure_synapse(self, *, with_module: bool) -> None:
         place, port = self._place("synapse"), free_port()
-        url = f"http://127.0.0.1:{port}"
+        self.direct = f"http://127.0.0.1:{port}"
         config = synapse_config(place, port)
         if with_module:
             secret = place / "secret"
@@ -187,8 +192,7 @@ class Stack:
         )
         if not (place / "signing.key").exists():
             sys.exit(made.stderr)
-        self._run("synapse", command, url + "/health")
-        return url
+        self._synapse_command = command
 
     def _postgres(self) -> str:
         """A PostgreSQL of its own; it does not run as root."""
@@ -208,29 +212,62 @@ class Stack:
         return f"postgres://myelin@127.0.0.1:{port}/postgres"
 
     @contextmanager
-    def behind_nginx(self) -> Iterator[str]:
-        """The URL of an nginx with the configuration that `myelin routes` prints."""
-        place, port = self._place("nginx"), free_port()
+    def behind(self, proxy: str) -> Iterator[str]:
+        """The URL of a proxy with the configuration that `myelin routes` prints.
+
+        What it sends straight to the homeserver is answered with `X-Straight`.
+        """
+        place, port = self._place(proxy), free_port()
         homeserver = self.direct.removeprefix("http://")
-        command = [self.tools.myelin, "routes", "--format", "nginx"]
+        command = [self.tools.myelin, "routes", "--format", proxy]
         command += ["--gateway", self.gateway, "--homeserver", homeserver]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        (place / "myelin.conf").write_text(
-            printed.replace("listen 80;", f"listen 127.0.0.1:{port};")
-        )
-        kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        paths = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
-        (place / "nginx.conf").write_text(
-            f"daemon off; pid {place}/pid; error_log stderr;\nevents {{}}\n"
-            f"http {{ {paths} log_format to '$request_uri $myelin_to';\n"
-            f"access_log {place}/access to; include {place}/myelin.conf; }}\n"
-        )
-        command = ["nginx", "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]
-        process = Process(command, place, f"tcp://127.0.0.1:{port}")
+        configure = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}[proxy]
+        command = configure(place, port, printed, homeserver)
+        home = {"HOME": str(place), "XDG_DATA_HOME": str(place), "XDG_CONFIG_HOME": str(place)}
+        process = Process(command, place, f"tcp://127.0.0.1:{port}", **home)
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.stop()
+
+
+def put(text: str, old: str, new: str) -> str:
+    """Replaces what has to be there once."""
+    if text.count(old) != 1:
+        sys.exit(f"{old} is {text.count(old)} times in:\n{text}")
+    return text.replace(old, new)
+
+
+def nginx(place: Path, port: int, printed: str, _homeserver: str) -> list[str]:
+    printed = put(
+        printed, "listen 80;", f"listen 127.0.0.1:{port}; add_header X-Straight $straight;"
+    )
+    kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    paths = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
+    (place / "nginx.conf").write_text(
+        f"daemon off; pid {place}/pid; error_log stderr;\nevents {{}}\n"
+        f"http {{ {paths} access_log off;\n"
+        f"map $myelin_to $straight {{ myelin_homeserver 1; }}\n{printed} }}\n"
+    )
+    return ["nginx", "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]
+
+
+def haproxy(place: Path, port: int, printed: str, _homeserver: str) -> list[str]:
+    printed = put(printed, "bind :80", f"bind 127.0.0.1:{port}")
+    backend = "backend homeserver\n"
+    printed = put(printed, backend, backend + "    http-response set-header X-Straight 1\n")
+    (place / "haproxy.cfg").write_text(printed)
+    return ["haproxy", "-db", "-f", str(place / "haproxy.cfg")]
+
+
+def caddy(place: Path, port: int, printed: str, homeserver: str) -> list[str]:
+    site = f"http://:{port} {{\n\tbind 127.0.0.1\n"
+    printed = put(printed, "http://matrix.example.org {\n", site)
+    to = f"reverse_proxy http://{homeserver}"
+    printed = put(printed, to, to + " {\n\t\t\theader_down X-Straight 1\n\t\t}")
+    (place / "Caddyfile").write_text("{\n\tadmin off\n}\n" + printed)
+    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(place / "Caddyfile")]
 
 
 def synapse_config(place: Path, port: int) -> dict[str, object]:

@@ -34,6 +34,7 @@ mod settings;
 mod texts;
 mod two_factor;
 mod uia;
+mod unread;
 mod well_known;
 mod wrong_passwords;
 

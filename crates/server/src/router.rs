@@ -20,7 +20,9 @@ use crate::{
     paths::{self, Way},
     refused::is_refused,
     routes::{Action, Route},
-    two_factor, well_known,
+    two_factor,
+    unread::unread,
+    well_known,
 };
 
 /// The whole server as a service.
@@ -30,8 +32,13 @@ pub fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Answers a request. Its way is found once, from what the client sent.
+/// Answers a request.
 pub(crate) async fn entry(app: &App, request: Request) -> Response {
+    unread(request, async |request| found(app, request).await).await
+}
+
+/// Its way is found once, from what the client sent.
+async fn found(app: &App, request: Request) -> Response {
     let way = paths::find(request.method(), request.uri().path());
     let endpoint = match &way {
         Way::Route(route, _) => route.endpoint,

@@ -1,6 +1,6 @@
 //! `myelin doctor`
 
-use myelin_homeserver::gateway::{Finding, Generic, Synapse};
+use myelin_homeserver::gateway::{Finding, Generic, Synapse, discovery};
 
 use super::print;
 use crate::{
@@ -23,9 +23,7 @@ pub(super) async fn run(sources: &Sources) -> Result<(), Failure> {
             Synapse::new(gateway(&config, url)?, secret.clone()).examine().await
         }
     });
-    let public = config.settings.public_url.as_str().trim_end_matches('/');
-    let text = format!("clients are told to come to {public}");
-    findings.push(Finding::Unknown(text));
+    findings.push(found_by_name(&config).await);
     for finding in &findings {
         match finding {
             Finding::Good(text) => print(format_args!("ok       {text}"))?,
@@ -37,6 +35,16 @@ pub(super) async fn run(sources: &Sources) -> Result<(), Failure> {
         0 => Ok(()),
         1 => Err(Failure::failed("one thing is wrong")),
         wrong => Err(Failure::failed(format!("{wrong} things are wrong"))),
+    }
+}
+
+/// What clients find that are told the server's name.
+async fn found_by_name(config: &Config) -> Finding {
+    let public = config.settings.public_url.as_str().trim_end_matches('/');
+    let name = config.server_name.host();
+    match format!("https://{name}").parse() {
+        Ok(server) => discovery(server, public).await,
+        Err(error) => Finding::Unknown(format!("no web server can be called {name}: {error}")),
     }
 }
 

@@ -23,6 +23,7 @@ fn all_is_well_with_the_embedded_homeserver() {
     home.out(&["migrate"]);
     let out = home.out(&["doctor"]);
     assert!(out.contains("ok       the database can be written to"), "{out}");
+    assert!(out.contains("https://localhost/.well-known/matrix/client"), "{out}");
     assert!(!out.contains("WRONG"), "{out}");
 }
 

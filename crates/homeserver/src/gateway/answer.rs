@@ -6,9 +6,11 @@ use axum::{
     body::{Body, Bytes},
     response::Response,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use myelin_ambient::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::examine::parse_date;
 use crate::{Error, Refusal, upstream::json_object};
 
 /// A whole answer.
@@ -24,6 +26,22 @@ impl Answer {
         self.0.status()
     }
 
+    /// A header of which there is one, as text.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.0.headers().get(name)?.to_str().ok()
+    }
+
+    /// When it was answered, by the homeserver's clock.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        parse_date(self.header(&header::DATE)?)
+    }
+
+    /// A string of the body, empty if there is none; for people.
+    pub(super) fn text(&self, key: &str) -> String {
+        let body = self.object().unwrap_or_default();
+        body.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
     /// The body as a JSON object.
     ///
     /// # Errors
@@ -34,11 +52,18 @@ impl Answer {
     }
 
     /// Whether it asks for User-Interactive Authentication; then the body.
-    pub(super) fn challenge(&self) -> Option<Map<String, Value>> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unexpected`] for a 401 of which nobody can tell.
+    pub(super) fn challenge(&self) -> Result<Option<Map<String, Value>>, Error> {
         if self.status() != StatusCode::UNAUTHORIZED {
-            return None;
+            return Ok(None);
         }
-        self.object().ok().filter(|body| body.get("flows").is_some_and(Value::is_array))
+        let body = self.object()?;
+        // Whatever holds a session must not reach a client.
+        let is_challenge = body.contains_key("flows") || body.contains_key("session");
+        Ok(is_challenge.then_some(body))
     }
 
     /// A Matrix error, to be told to a client.
@@ -135,10 +160,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_401_with_flows_is_a_challenge() {
-        assert!(answer(401, r#"{"flows":[],"session":"s"}"#).challenge().is_some());
-        assert!(answer(401, r#"{"errcode":"M_UNKNOWN_TOKEN"}"#).challenge().is_none());
-        assert!(answer(200, r#"{"flows":[]}"#).challenge().is_none());
+    fn only_a_401_with_flows_or_a_session_is_a_challenge() {
+        let is_challenge = |status, body| answer(status, body).challenge().unwrap().is_some();
+        assert!(is_challenge(401, r#"{"flows":[],"session":"s"}"#));
+        assert!(is_challenge(401, r#"{"errcode":"M_FORBIDDEN","session":"s"}"#));
+        assert!(!is_challenge(401, r#"{"errcode":"M_UNKNOWN_TOKEN"}"#));
+        assert!(!is_challenge(200, r#"{"flows":[]}"#));
+        assert!(answer(401, "<html>").challenge().is_err());
     }
 
     #[tokio::test]

@@ -37,7 +37,7 @@ impl Gateway {
         }
         let answer = self.forward_operation(request, None, context).await?;
         // An older homeserver asks for proof all the same.
-        if answer.challenge().is_some() {
+        if answer.challenge()?.is_some() {
             return Ok(Silent::NeedsProof);
         }
         Ok(Silent::Done(answer.into_response(&self.options.base_url)))
@@ -58,8 +58,25 @@ impl Gateway {
         if answer.status() != StatusCode::OK {
             return Ok(false);
         }
-        Ok(replaces_no_key(&answer.object()?, user, &request.body))
+        let known = answer.object()?;
+        if !tells_the_keys(&known, user) {
+            let text = "the homeserver does not say which keys a user has";
+            return Err(Error::Unexpected(text.to_owned()));
+        }
+        Ok(replaces_no_key(&known, user, &request.body))
     }
+}
+
+/// Whether an answer of `keys/query` is about this user. It names the devices
+/// of whoever was asked for, if there are none too; a list of keys that is
+/// empty may be left out.
+fn tells_the_keys(known: &Map<String, Value>, user: &UserId) -> bool {
+    let devices = known.get("device_keys").and_then(|keys| keys.get(user.as_str()));
+    let are_keys = |list: &str| match known.get(list) {
+        None | Some(Value::Null) => true,
+        Some(keys) => keys.is_object() && keys.get(user.as_str()).is_none_or(Value::is_object),
+    };
+    devices.is_some_and(Value::is_object) && KEYS.iter().all(|(_, list)| are_keys(list))
 }
 
 /// Whether every key that is uploaded is the first, or the one that is there.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,34 +24,70 @@ const LIFETIME: Duration = Duration::from_secs(5);
 /// Tokens that are remembered at most.
 const LIMIT: usize = 10_000;
 
-/// Tokens that the homeserver knew a moment ago, by digest. Only what was
-/// found is remembered.
+/// Tokens that the homeserver knew a moment ago. Only what was found is
+/// remembered.
 #[derive(Debug, Default)]
-pub(super) struct KnownTokens(Mutex<HashMap<[u8; 32], (Identity, Timestamp)>>);
+pub(super) struct KnownTokens(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By digest.
+    tokens: HashMap<[u8; 32], (Identity, Timestamp)>,
+    /// How often something was forgotten.
+    forgotten: u64,
+}
+
+/// Forgets every token when it is dropped.
+pub(super) struct Forgetting<'a>(&'a KnownTokens);
 
 impl KnownTokens {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn find(&self, token: &AccessToken, now: Timestamp) -> Option<Identity> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (identity, until) = known.get(&digest(token))?;
+        let known = self.lock();
+        let (identity, until) = known.tokens.get(&digest(token))?;
         // A clock that was set back makes nothing valid for longer.
         let fresh = now < *until && until.saturating_since(now) <= LIFETIME;
         fresh.then(|| identity.clone())
     }
 
-    fn keep(&self, token: &AccessToken, identity: &Identity, now: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= LIMIT {
-            known.retain(|_, (_, until)| now < *until);
+    fn forgotten(&self) -> u64 {
+        self.lock().forgotten
+    }
+
+    /// Remembers an answer, unless something was forgotten since it was asked
+    /// for: it may be the answer of before.
+    fn keep(&self, token: &AccessToken, identity: &Identity, now: Timestamp, forgotten: u64) {
+        let mut known = self.lock();
+        if known.tokens.len() >= LIMIT {
+            known.tokens.retain(|_, (_, until)| now < *until);
         }
-        if known.len() < LIMIT {
-            known.insert(digest(token), (identity.clone(), now + LIFETIME));
+        if known.tokens.len() < LIMIT && known.forgotten == forgotten {
+            known.tokens.insert(digest(token), (identity.clone(), now + LIFETIME));
         }
     }
 
     /// Forgets everybody of this user: an operation may have ended any token.
     pub(super) fn forget(&self, user: &UserId) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (identity, _)| identity.user != user);
+        let mut known = self.lock();
+        known.forgotten += 1;
+        known.tokens.retain(|_, (identity, _)| identity.user != user);
+    }
+
+    /// Forgets everybody when a request is done that ends tokens, of a user
+    /// whom perhaps nobody has asked for; also when its client goes away.
+    pub(super) fn forgetting(&self) -> Forgetting<'_> {
+        Forgetting(self)
+    }
+}
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        let mut known = self.0.lock();
+        known.forgotten += 1;
+        known.tokens.clear();
     }
 }
 
@@ -69,6 +105,7 @@ impl Gateway {
         if let Some(identity) = self.tokens.find(token, now) {
             return Ok(Resolved::Identity(identity));
         }
+        let forgotten = self.tokens.forgotten();
         let answer = self.send(Ask::get(WHOAMI).with_token(token), Some(context)).await?;
         if answer.status() != StatusCode::OK {
             return answer.refusal().map(Resolved::Refused);
@@ -77,7 +114,7 @@ impl Gateway {
         let user = self.own_user(body.get("user_id"))?;
         let device_id = body.get("device_id").and_then(Value::as_str).map(Into::into);
         let identity = Identity { user, device_id };
-        self.tokens.keep(token, &identity, now);
+        self.tokens.keep(token, &identity, now, forgotten);
         Ok(Resolved::Identity(identity))
     }
 
@@ -106,7 +143,7 @@ mod tests {
     #[test]
     fn a_token_is_remembered_for_seconds() {
         let (tokens, token) = (KnownTokens::default(), AccessToken::new("t"));
-        tokens.keep(&token, &identity("alice"), NOW);
+        tokens.keep(&token, &identity("alice"), NOW, 0);
         assert_eq!(tokens.find(&token, NOW), Some(identity("alice")));
         assert_eq!(tokens.find(&AccessToken::new("u"), NOW), None);
         assert_eq!(tokens.find(&token, NOW + LIFETIME), None);
@@ -117,7 +154,7 @@ mod tests {
     fn after_an_operation_no_token_of_the_user_is_known() {
         let tokens = KnownTokens::default();
         for (token, name) in [("a", "alice"), ("b", "alice"), ("c", "bob")] {
-            tokens.keep(&AccessToken::new(token), &identity(name), NOW);
+            tokens.keep(&AccessToken::new(token), &identity(name), NOW, 0);
         }
         tokens.forget(&identity("alice").user);
         let known = |token| tokens.find(&AccessToken::new(token), NOW).is_some();
@@ -125,11 +162,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_from_before_a_logout_is_not_remembered() {
+        let (tokens, token) = (KnownTokens::default(), AccessToken::new("t"));
+        let before = tokens.forgotten();
+        drop(tokens.forgetting());
+        tokens.keep(&token, &identity("alice"), NOW, before);
+        assert_eq!(tokens.find(&token, NOW), None);
+        tokens.keep(&token, &identity("alice"), NOW, tokens.forgotten());
+        assert_eq!(tokens.find(&token, NOW), Some(identity("alice")));
+    }
+
+    #[test]
     fn the_memory_is_bounded() {
         let tokens = KnownTokens::default();
         for number in 0..LIMIT + 10 {
-            tokens.keep(&AccessToken::new(number.to_string()), &identity("alice"), NOW);
+            tokens.keep(&AccessToken::new(number.to_string()), &identity("alice"), NOW, 0);
         }
-        assert_eq!(tokens.0.lock().unwrap().len(), LIMIT);
+        assert_eq!(tokens.lock().tokens.len(), LIMIT);
     }
 }

@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 
 use self::{answer::Answer, identity::KnownTokens, pace::Pace};
 pub use self::{
-    examine::Finding,
+    examine::{Finding, discovery},
     generic::Generic,
     synapse::{ModuleVersion, Secret, SecretError, Synapse},
 };

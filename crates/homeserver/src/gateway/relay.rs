@@ -2,7 +2,7 @@
 //! email, logins of application services, and all other requests.
 
 use axum::{extract::Request, response::Response};
-use http::header;
+use http::{Method, header};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Ask, Gateway, logins::LOGIN, sensitive, serialised};
@@ -15,7 +15,7 @@ const APPLICATION_SERVICE: &str = "m.login.application_service";
 const FIELDS: [&str; 5] =
     ["identifier", "user", "device_id", "initial_device_display_name", "refresh_token"];
 
-const VERSIONS: &str = "/_matrix/client/versions";
+pub(super) const VERSIONS: &str = "/_matrix/client/versions";
 
 impl Gateway {
     pub(super) async fn relay(
@@ -58,6 +58,7 @@ impl Gateway {
     }
 
     pub(super) async fn forward(&self, request: Request, context: &Context) -> Response {
+        let _forgetting = is_logout(&request).then(|| self.tokens.forgetting());
         self.options.upstream.forward(request, context).await
     }
 
@@ -68,4 +69,10 @@ impl Gateway {
         }
         Err(Error::Unexpected("the homeserver does not say which versions it speaks".to_owned()))
     }
+}
+
+/// Whether a request may end tokens that are remembered.
+fn is_logout(request: &Request) -> bool {
+    let path = request.uri().path();
+    request.method() == Method::POST && (path.ends_with("/logout") || path.ends_with("/logout/all"))
 }

@@ -34,7 +34,7 @@ impl Upstream {
         let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         self.aim(&mut request, target);
         let answer = async {
-            let response = self.0.client.request(request).await;
+            let response = self.request(request).await;
             self.read(response.map_err(|error| unreachable(&error))?).await
         };
         let late = |_| Error::Unreachable("it takes too long".to_owned());

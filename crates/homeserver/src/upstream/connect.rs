@@ -11,33 +11,43 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-use super::UpstreamOptions;
+use super::{UpstreamOptions, in_time::InTime};
 use crate::Error;
 
 /// What sends requests and pools connections.
-pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector>, Body>;
+pub(super) type Client = legacy::Client<Connector, Body>;
+
+/// What opens connections.
+type Connector = InTime<HttpsConnector<HttpConnector>>;
 
 /// How often an idle connection asks whether the other side still lives: a
 /// machine that lost its power says no goodbye.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 pub(super) fn client(options: &UpstreamOptions) -> Result<Client, Error> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_keepalive(Some(KEEP_ALIVE));
-    http.set_connect_timeout(Some(options.connect_timeout));
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls(&options.url.scheme)?)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http);
+    let connector = connector(tls(&options.url.scheme)?, options.connect_timeout);
     let mut builder = legacy::Client::builder(TokioExecutor::new());
     builder
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(options.idle_timeout)
         .pool_max_idle_per_host(options.idle_connections);
     Ok(builder.build(connector))
+}
+
+fn connector(tls: ClientConfig, limit: Duration) -> Connector {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_keepalive(Some(KEEP_ALIVE));
+    // Shared out among the addresses of a name: one that is dead leaves time
+    // for the next.
+    http.set_connect_timeout(Some(limit));
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http);
+    InTime { connector, limit }
 }
 
 /// The roots that this system trusts, where they are needed.
@@ -52,4 +62,23 @@ fn tls(scheme: &Scheme) -> Result<ClientConfig, Error> {
     let builder = builder
         .map_err(|error| Error::Unreachable(format!("no root certificates are found: {error}")))?;
     Ok(builder.with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_never_shakes_hands_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        // No roots are needed, for no certificate ever comes.
+        let tls = tls(&Scheme::HTTP).unwrap();
+        let connected = connector(tls, Duration::from_millis(100)).oneshot(url.parse().unwrap());
+        let connected = tokio::time::timeout(Duration::from_secs(5), connected).await;
+        assert!(connected.expect("it does not take for ever").is_err());
+    }
 }

@@ -65,7 +65,7 @@ impl Upstream {
     /// Waits for the answer's head for as long as something moves.
     async fn send(&self, request: Request) -> Result<Response<Incoming>, Failure> {
         let (request, progress) = Progress::watch(request);
-        let answer = self.0.client.request(request);
+        let answer = self.request(request);
         match progress.within(self.0.options.forward_timeout, answer).await {
             Some(answer) => Ok(answer?),
             None => Err(Failure::TooLate),

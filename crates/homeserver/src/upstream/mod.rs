@@ -7,11 +7,13 @@
 //!
 //! A client is spoken to in HTTP/1.1 or HTTP/2, the homeserver in HTTP/1.1.
 
+mod again;
 mod call;
 mod connect;
 mod failure;
 mod forward;
 mod headers;
+mod in_time;
 mod options;
 mod patience;
 mod tunnel;

@@ -6,4 +6,5 @@
 
 mod asking;
 mod forwarding;
+mod reusing;
 mod support;

@@ -21,6 +21,7 @@ on_every_database![
     a_body_that_never_arrives_is_408,
     a_token_in_the_query_is_a_token_and_two_tokens_are_none,
     a_forwarded_address_of_a_stranger_is_not_believed,
+    a_connection_with_an_unread_body_in_it_is_said_to_end,
 ];
 
 /// One of each kind of answer.
@@ -187,4 +188,29 @@ async fn a_forwarded_address_of_a_stranger_is_not_believed(app: TestApp) {
     {
         assert_eq!(recorded.event.origin.address, Some([198, 51, 100, 7].into()));
     }
+}
+
+async fn a_connection_with_an_unread_body_in_it_is_said_to_end(app: TestApp) {
+    let (_app, anon, alice) = app.with_user("alice").await;
+    for (method, path) in [
+        ("POST", "login/"),
+        ("PUT", "login"),
+        ("POST", "/_synapse/admin/v1/register"),
+        ("GET", "/health"),
+    ] {
+        let reply = anon.raw(method, path, "{}").await;
+        assert_eq!(reply.header("connection"), "close", "{method} {path}");
+        let reply = anon.raw(method, path, "").await;
+        assert_eq!(reply.header("connection"), "", "{method} {path} without a body");
+    }
+    for reply in [
+        anon.post("login", &alice.password_stage()).await.is(200),
+        anon.raw("POST", "login", "x").await.is(400),
+        alice.client.get("account/two-factor").await.is(200),
+    ] {
+        assert_eq!(reply.header("connection"), "", "{reply:?}");
+    }
+    // HTTP/2 ends the request and not the connection.
+    let request = anon.request("POST", "login/").version(http::Version::HTTP_2);
+    assert_eq!(anon.send(request, "{}").await.header("connection"), "");
 }

@@ -8,6 +8,8 @@
 
 mod retained;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use axum::{
     extract::Request,
@@ -21,6 +23,7 @@ use ruma::{
     api::client::uiaa::{MatrixUserIdentifier, UserIdentifier},
 };
 use serde_json::{Map, Value, json};
+use tracing::{Instrument as _, Span};
 
 use self::retained::Retained;
 use super::{
@@ -41,14 +44,14 @@ const CHECK: &str = "Password check by the sign-in gateway";
 /// A homeserver that knows nothing of the gateway.
 #[derive(Debug)]
 pub struct Generic {
-    pub(super) gateway: Gateway,
+    pub(super) gateway: Arc<Gateway>,
     retained: Retained,
 }
 
 impl Generic {
     /// Sets it up. Nothing is connected before the first request.
     pub fn new(options: GatewayOptions) -> Self {
-        Self { gateway: Gateway::new(options), retained: Retained::default() }
+        Self { gateway: Arc::new(Gateway::new(options)), retained: Retained::default() }
     }
 
     /// A device that nobody has: logging out one that a client named would
@@ -62,26 +65,29 @@ impl Generic {
         }
     }
 
-    /// Logs in, and holds a wrong password back for as long as a right one
-    /// takes.
-    async fn log_in_on(
+    /// Logs in on a throw-away device and ends that again.
+    async fn log_in_and_out(
         &self,
         identifier: &UserIdentifier,
         password: &Password,
-        device: &Device,
         context: &Context,
     ) -> Result<Login, Error> {
-        let gateway = &self.gateway;
-        let clock = &*gateway.options.clock;
-        let started = clock.now();
-        let body = logins::on_device(logins::with_password(identifier, password)?, device);
-        let login = gateway.try_login(&body, None, context).await?;
-        match login {
-            Login::Done { .. } => gateway.pace.learn(started, clock),
-            Login::Wrong => gateway.pace.hold(started, clock).await,
-            Login::Refused(_) => {}
-        }
-        Ok(login)
+        let (gateway, device) = (Arc::clone(&self.gateway), self.throw_away());
+        let (identifier, password) = (identifier.clone(), password.clone());
+        let context = context.clone();
+        let check = async move {
+            let login = log_in_on(&gateway, &identifier, &password, &device, &context).await?;
+            if let Login::Done { token, .. } = &login {
+                // The password is right whether or not the device goes; that it
+                // has stayed is in the log, and nobody holds its token.
+                let _ = gateway.log_out(token, &context).await;
+            }
+            Ok(login)
+        };
+        // To its end, also when the client goes away meanwhile: the device
+        // would stay.
+        let check = tokio::spawn(check.instrument(Span::current())).await;
+        check.map_err(|_| Error::Unexpected("a password check broke off".to_owned()))?
     }
 
     /// The owner's password, as `auth` in one shot: no session of the
@@ -139,11 +145,8 @@ impl Homeserver for Generic {
         password: &Password,
         context: &Context,
     ) -> Result<PasswordCheck, Error> {
-        match self.log_in_on(identifier, password, &self.throw_away(), context).await? {
-            Login::Done { user, token, answer: _ } => {
-                // The password is right whether or not the device goes; that it
-                // has stayed is in the log, and nobody holds its token.
-                let _ = self.gateway.log_out(&token, context).await;
+        match self.log_in_and_out(identifier, password, context).await? {
+            Login::Done { user, token: _, answer: _ } => {
                 let now = self.gateway.options.clock.now();
                 self.retained.keep(&user, password, now);
                 Ok(PasswordCheck::Verified(user))
@@ -160,7 +163,7 @@ impl Homeserver for Generic {
         context: &Context,
     ) -> Result<AtOnce, Error> {
         let PasswordEvidence { identifier, password } = evidence;
-        Ok(match self.log_in_on(identifier, password, device, context).await? {
+        Ok(match log_in_on(&self.gateway, identifier, password, device, context).await? {
             Login::Done { user, token, answer } => {
                 let response = self.gateway.login_response(answer);
                 AtOnce::LoggedIn(Provisional::new(user, token, response))
@@ -188,7 +191,7 @@ impl Homeserver for Generic {
             return Ok(again().into_response());
         };
         let identifier = MatrixUserIdentifier::new(user.to_string()).into();
-        match self.log_in_on(&identifier, &password, &device, context).await? {
+        match log_in_on(&self.gateway, &identifier, &password, &device, context).await? {
             Login::Done { user: returned, token, answer } => {
                 if returned != user {
                     self.gateway.log_out(&token, context).await?;
@@ -265,9 +268,29 @@ impl Homeserver for Generic {
     }
 }
 
+/// Logs in, and holds a wrong password back for as long as a right one takes.
+async fn log_in_on(
+    gateway: &Gateway,
+    identifier: &UserIdentifier,
+    password: &Password,
+    device: &Device,
+    context: &Context,
+) -> Result<Login, Error> {
+    let clock = &*gateway.options.clock;
+    let started = clock.now();
+    let body = logins::on_device(logins::with_password(identifier, password)?, device);
+    let login = gateway.try_login(&body, None, context).await?;
+    match login {
+        Login::Done { .. } => gateway.pace.learn(started, clock),
+        Login::Wrong => gateway.pace.hold(started, clock).await,
+        Login::Refused(_) => {}
+    }
+    Ok(login)
+}
+
 /// What an answer to an operation with the password in it means.
 fn performed(answer: Answer, base_url: &str) -> Result<Performed, Error> {
-    let Some(challenge) = answer.challenge() else {
+    let Some(challenge) = answer.challenge()? else {
         return Ok(Performed::Answered(answer.into_response(base_url)));
     };
     let passed = challenge.get("completed").and_then(Value::as_array);

@@ -13,6 +13,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::StatusCode;
+use myelin_ambient::Timestamp;
 use myelin_storage::Version;
 use myelin_uia::Authenticated;
 use ruma::{ServerName, UserId, api::client::uiaa::UserIdentifier};
@@ -34,7 +35,7 @@ use crate::{
 };
 
 /// The stage and the field that are between the module and the gateway.
-const OWN: &str = "org.myelin.assertion";
+pub(super) const OWN: &str = "org.myelin.assertion";
 const VERIFIED_USER: &str = "org.myelin.user_id";
 
 /// Synapse with the module.
@@ -51,8 +52,11 @@ impl Synapse {
     }
 
     fn sign(&self, claim: Claim<'_>) -> String {
-        let GatewayOptions { clock, entropy, .. } = &self.gateway.options;
-        self.secret.sign(claim, clock.now(), &**entropy)
+        self.sign_at(claim, self.gateway.options.clock.now())
+    }
+
+    fn sign_at(&self, claim: Claim<'_>, now: Timestamp) -> String {
+        self.secret.sign(claim, now, &*self.gateway.options.entropy)
     }
 
     /// Asks the module whose password it is.
@@ -202,7 +206,7 @@ impl Homeserver for Synapse {
         let answer = self.gateway.forward_operation(&request, None, context).await?;
         // A module is not told which operation a stage belongs to. Synapse binds
         // its session to one, so an assertion for the session is one for it.
-        let Some(challenge) = answer.challenge() else {
+        let Some(challenge) = answer.challenge()? else {
             return Ok(Performed::Answered(answer.into_response(base_url)));
         };
         let Some(session) = challenge.get("session").and_then(Value::as_str) else {
@@ -217,7 +221,7 @@ impl Homeserver for Synapse {
             ("initial_device_display_name".to_owned(), json!(OWN)),
         ]);
         let answer = self.gateway.forward_operation(&request, Some(auth), context).await?;
-        if answer.challenge().is_some() {
+        if answer.challenge()?.is_some() {
             let text = "the Myelin module does not believe this gateway: see Synapse's log";
             return Err(Error::Unexpected(text.to_owned()));
         }

@@ -1,6 +1,7 @@
 //! The module's own endpoints.
 
 use http::StatusCode;
+use myelin_ambient::Timestamp;
 use ruma::UserId;
 use serde_json::{Map, Value};
 
@@ -17,6 +18,8 @@ pub struct ModuleVersion {
     pub version: String,
     /// Whether it refuses logins that do not come through the gateway.
     pub requires_gateway: bool,
+    /// What it can do.
+    pub features: Vec<String>,
 }
 
 impl Synapse {
@@ -44,7 +47,15 @@ impl Synapse {
     ///
     /// [`Error::Unreachable`] and [`Error::Unexpected`].
     pub async fn module_version(&self) -> Result<Option<ModuleVersion>, Error> {
-        let token = AccessToken::new(self.sign(Claim::of("hello")));
+        self.module_version_at(self.gateway.options.clock.now()).await
+    }
+
+    /// The same, by a clock that shows this time.
+    pub(in crate::gateway) async fn module_version_at(
+        &self,
+        now: Timestamp,
+    ) -> Result<Option<ModuleVersion>, Error> {
+        let token = AccessToken::new(self.sign_at(Claim::of("hello"), now));
         let answer = self.gateway.send(Ask::get(VERSION).with_token(&token), None).await?;
         if answer.status() != StatusCode::OK {
             return Ok(None);
@@ -52,9 +63,12 @@ impl Synapse {
         let body = answer.object()?;
         let version = body.get("version").and_then(Value::as_str);
         let requires = body.get("require_gateway").and_then(Value::as_bool);
+        let features = body.get("features").and_then(Value::as_array).into_iter().flatten();
+        let features = features.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
         Ok(version.zip(requires).map(|(version, requires_gateway)| ModuleVersion {
             version: version.to_owned(),
             requires_gateway,
+            features,
         }))
     }
 }

@@ -10,11 +10,14 @@ use std::{
 
 use axum::Router;
 use myelin_ambient::{Clock, FrozenClock, SeededEntropy, SystemEntropy, Timestamp};
-use myelin_homeserver::embedded::{
-    Embedded, EmbeddedOptions, PasswordParameters, RegistrationPolicy,
+use myelin_homeserver::{
+    Homeserver,
+    embedded::{Embedded, EmbeddedOptions, PasswordParameters, RegistrationPolicy},
+    gateway::{GatewayOptions, Generic},
+    upstream::{Upstream, UpstreamOptions},
 };
 use myelin_server::{App, Settings, router};
-use myelin_storage::{Keyring, Quota, Store};
+use myelin_storage::{Accounts, Keyring, Quota, Store};
 use myelin_testing::NOW;
 
 use super::{Client, Database, Kind, User};
@@ -30,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) quota: Quota,
     pub(crate) password_hash: PasswordParameters,
     pub(crate) connections: u32,
+    /// The homeserver behind this instance; none if it is one itself.
+    pub(crate) upstream: Option<String>,
 }
 
 impl Plan {
@@ -41,7 +46,33 @@ impl Plan {
             // The least that RFC 9106 allows: these tests are not about argon2.
             password_hash: PasswordParameters::new(8, 1, 1).expect("valid costs"),
             connections: 8,
+            upstream: None,
         }
+    }
+
+    /// The homeserver behind the gate.
+    fn homeserver(
+        &self,
+        accounts: Arc<dyn Accounts>,
+        clock: Arc<FrozenClock>,
+        entropy: Arc<SeededEntropy>,
+    ) -> Arc<dyn Homeserver> {
+        let server_name = SERVER_NAME.try_into().expect("a server name");
+        let Some(url) = &self.upstream else {
+            let mut options = EmbeddedOptions::new(server_name, accounts, clock, entropy);
+            options.registration = RegistrationPolicy::Open;
+            options.password_hash = self.password_hash.clone();
+            options.body = self.settings.body;
+            return Arc::new(Embedded::new(options));
+        };
+        let way = UpstreamOptions::new(url.parse().expect("a URL"));
+        Arc::new(Generic::new(GatewayOptions {
+            server_name,
+            upstream: Upstream::new(way).expect("no roots are needed"),
+            base_url: "https://matrix.example.org".to_owned(),
+            clock,
+            entropy,
+        }))
     }
 }
 
@@ -52,7 +83,7 @@ pub(crate) struct TestApp {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<FrozenClock>,
     pub(crate) database: Database,
-    plan: Plan,
+    pub(crate) plan: Plan,
     instances: Arc<AtomicU64>,
 }
 
@@ -79,16 +110,15 @@ impl TestApp {
         // No two instances ever draw the same session.
         let seed = instances.fetch_add(1, Ordering::SeqCst);
         let entropy = Arc::new(SeededEntropy::new(seed));
-        let name = SERVER_NAME.try_into().expect("a server name");
-        let mut options =
-            EmbeddedOptions::new(name, opened.accounts, clock.clone(), entropy.clone());
-        options.registration = RegistrationPolicy::Open;
-        options.password_hash = plan.password_hash.clone();
-        options.body = plan.settings.body;
-        let homeserver = Arc::new(Embedded::new(options));
+        let homeserver = plan.homeserver(opened.accounts, clock.clone(), entropy.clone());
         let store = Arc::clone(&opened.store);
         let app = App::new(homeserver, opened.store, clock.clone(), entropy, plan.settings.clone());
         Self { router: router(app), store, clock, database, plan, instances }
+    }
+
+    /// A gateway before this homeserver, on the same database.
+    pub(crate) async fn in_front_of(&self, upstream: &super::Upstream) -> Self {
+        self.planned(|plan| plan.upstream = Some(upstream.url.clone())).await
     }
 
     /// Another instance on the same database, with connections of its own.

@@ -7,6 +7,7 @@ mod client;
 mod database;
 mod operation;
 mod reply;
+mod upstream;
 mod user;
 
 pub(crate) use app::TestApp;
@@ -15,6 +16,7 @@ pub(crate) use client::Client;
 pub(crate) use database::{Database, Kind};
 pub(crate) use operation::Operation;
 pub(crate) use reply::Reply;
+pub(crate) use upstream::Upstream;
 pub(crate) use user::{PASSWORD, User, recovery, totp};
 
 /// Runs each of the named tests on SQLite and on PostgreSQL.
