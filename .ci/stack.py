@@ -110,8 +110,11 @@ def answers(url: str) -> bool:
 class Stack:
     """The servers of one run. `url` is what clients see."""
 
-    def __init__(self, tools: Tools, kind: str, database: str = "sqlite") -> None:
+    def __init__(
+        self, tools: Tools, kind: str, database: str = "sqlite", *, bcrypt_rounds: int = 4
+    ) -> None:
         self.tools, self.kind, self.database = tools, kind, database
+        self.bcrypt_rounds = bcrypt_rounds
         self._undo = ExitStack()
         self.direct = ""
 
@@ -176,7 +179,7 @@ class Stack:
     def _configure_synapse(self, *, with_module: bool) -> None:
         place, port = self._place("synapse"), free_port()
         self.direct = f"http://127.0.0.1:{port}"
-        config = synapse_config(place, port)
+        config = synapse_config(place, port) | {"bcrypt_rounds": self.bcrypt_rounds}
         if with_module:
             secret = place / "secret"
             secret.write_text(secrets.token_hex(32))
@@ -308,7 +311,6 @@ def synapse_config(place: Path, port: int) -> dict[str, object]:
         "registration_shared_secret": SHARED_SECRET,
         "macaroon_secret_key": "macaroon",
         "form_secret": "form",
-        "bcrypt_rounds": 4,
         "report_stats": False,
         "trusted_key_servers": [],
         "enable_registration": True,
