@@ -13,9 +13,12 @@ use serde_json::{Map, Value};
 use crate::{
     App,
     error::Error,
-    routes::Route,
+    routes::{Action, Route},
     uia::{Gate, Purpose},
 };
+
+/// So many devices are named, and no more.
+const SHOWN: usize = 10;
 
 /// One request of a route.
 #[derive(Debug)]
@@ -94,6 +97,25 @@ impl Call {
             user: Some(identity.user.clone()),
             binding: self.binding(Some(&identity.user)),
             endpoint: self.route.endpoint,
+            devices: self.devices(),
         }
+    }
+
+    /// The devices that this request signs out. Whoever sent it may want to
+    /// mislead whoever confirms it: nothing invisible, and nothing long.
+    fn devices(&self) -> Vec<String> {
+        let ids: Vec<&str> = match self.route.action {
+            Action::Protected(Operation::DeleteDevice) => {
+                self.parameters.iter().map(String::as_str).collect()
+            }
+            Action::Protected(Operation::DeleteDevices) => {
+                let ids = self.body.get("devices").and_then(Value::as_array);
+                ids.into_iter().flatten().filter_map(Value::as_str).collect()
+            }
+            _ => Vec::new(),
+        };
+        let visible = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+        let shown = ids.iter().take(SHOWN).map(|id| id.chars().take(64).map(visible).collect());
+        shown.chain((ids.len() > SHOWN).then(|| "…".to_owned())).collect()
     }
 }

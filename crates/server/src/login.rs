@@ -66,6 +66,7 @@ pub(crate) async fn log_in(app: &App, mut call: Call) -> Result<Response, Error>
         // the endpoint, and its device is remembered with the session.
         binding: Binding::new(None, "POST", ENDPOINT, &[], &Map::new()),
         endpoint: ENDPOINT,
+        devices: Vec::new(),
     };
     let login = Login { gate, asked };
     if has_auth { login.resume(auth).await } else { login.begin(&call).await }

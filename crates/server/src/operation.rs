@@ -91,6 +91,7 @@ fn registration_gate<'a>(app: &'a App, call: &'a Call) -> Result<Gate<'a>, Error
         user: None,
         binding: call.binding(None),
         endpoint: call.route.endpoint,
+        devices: Vec::new(),
     })
 }
 

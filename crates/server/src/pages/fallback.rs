@@ -35,6 +35,8 @@ struct Waiting {
     factors: Factors,
     /// What its request is for.
     endpoint: String,
+    /// The devices that it signs out.
+    devices: String,
     purpose: Purpose,
 }
 
@@ -86,9 +88,11 @@ impl Waiting {
         let memo: Value = serde_json::from_str(memo).unwrap_or_default();
         let endpoint = memo.get("endpoint").and_then(Value::as_str);
         let endpoint = endpoint.ok_or(Problem::Over)?.to_owned();
+        let devices = memo.get("devices").and_then(Value::as_array).into_iter().flatten();
+        let devices: Vec<_> = devices.filter_map(Value::as_str).collect();
         // A sign-in on our own pages, say, is no request that waits.
         let purpose = operation::purpose_at(&visit.app, &endpoint).ok_or(Problem::Over)?;
-        Ok(Self { session, factors, endpoint, purpose })
+        Ok(Self { session, factors, endpoint, devices: devices.join(", "), purpose })
     }
 }
 
@@ -101,6 +105,7 @@ fn gate(visit: &Visit, purpose: Purpose) -> Gate<'_> {
         user: None,
         binding: Binding::new(None, "", "", &[], &Map::new()),
         endpoint: "auth/fallback/web",
+        devices: Vec::new(),
     }
 }
 
@@ -131,6 +136,7 @@ struct Form<'a> {
     trouble: Option<Trouble>,
     user: &'a str,
     operation: &'static str,
+    devices: &'a str,
     password: bool,
     recovery: bool,
     /// Where the other kind of code is asked for; none if there is none.
@@ -153,6 +159,7 @@ fn form(
         frame: Frame::new(visit),
         user: waiting.factors.user.as_str(),
         operation: name(visit.texts, &waiting.endpoint),
+        devices: &waiting.devices,
         password: stage == Stage::Sso,
         recovery,
         other,

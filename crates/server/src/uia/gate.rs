@@ -48,6 +48,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) binding: Binding,
     /// The endpoint, for the audit log.
     pub(crate) endpoint: &'static str,
+    /// The devices that the request is about, as people are shown them.
+    pub(crate) devices: Vec<String>,
 }
 
 /// A request that has proved enough.

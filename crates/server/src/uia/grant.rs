@@ -25,7 +25,7 @@ const UPLOAD: &str = "keys/device_signing/upload";
 impl Gate<'_> {
     /// What a session remembers of its request, for the page that confirms it.
     pub(super) fn memo(&self) -> String {
-        let mut memo = json!({"endpoint": self.endpoint});
+        let mut memo = json!({"endpoint": self.endpoint, "devices": self.devices});
         if self.endpoint.ends_with(UPLOAD) {
             memo["grant"] = BASE64URL_NOPAD.encode(self.binding.as_bytes()).into();
         }

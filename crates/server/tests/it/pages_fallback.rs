@@ -19,6 +19,7 @@ on_every_database![
     the_page_performs_nothing,
     a_page_that_was_approved_is_not_another_requests,
     the_page_names_what_is_confirmed,
+    the_page_names_the_devices_that_are_signed_out,
     a_client_that_asks_again_gets_through_once_and_with_the_same_keys_only,
     factors_are_changed_by_what_was_approved_on_the_page,
 ];
@@ -211,6 +212,27 @@ async fn the_page_names_what_is_confirmed(app: TestApp) {
         let page = browser.get(&path("m.login.sso", &reply.session())).await.is(200);
         page.says(&format!("id=\"operation\">{name}<")).says("id=\"account\">@alice:example.org<");
     }
+}
+
+async fn the_page_names_the_devices_that_are_signed_out(app: TestApp) {
+    let (app, _anon, alice) = with_pages(&app).await.with_protected_user("alice").await;
+    let mut browser = app.browser();
+    let many: Vec<_> = (0..12).map(|n| format!("D{n}")).collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    for (operation, shown) in [
+        (Operation::delete_device("NOSUCH"), "NOSUCH"),
+        (Operation::delete_devices(&["OLD", "LOST"]), "OLD, LOST"),
+        (Operation::delete_devices(&many), "D0, D1, D2, D3, D4, D5, D6, D7, D8, D9, …"),
+        (Operation::delete_devices(&["\u{202e}<b>"]), "?&#60;b&#62;"),
+        (Operation::delete_devices(&[&"x".repeat(300)]), &*"x".repeat(64)),
+    ] {
+        let session = alice.start(&operation).await;
+        let page = browser.get(&path("m.login.sso", &session)).await.is(200);
+        page.says(&format!("id=\"device\">{shown}<"));
+    }
+    let session = alice.start(&Operation::regenerate()).await;
+    let page = browser.get(&path("m.login.sso", &session)).await.is(200);
+    assert!(!page.html().contains("id=\"device\""), "{}", page.html());
 }
 
 /// An upload of this master key.

@@ -36,6 +36,7 @@ pub(super) async fn prove(
         user: Some(user.clone()),
         binding: Binding::new(Some(user), "POST", "account/change", &bound, &Map::new()),
         endpoint: "account/change",
+        devices: Vec::new(),
     };
     let (session, factors) = gate.open().await?;
     let factors = factors.ok_or(Problem::Over)?;

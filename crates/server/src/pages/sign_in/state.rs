@@ -118,6 +118,7 @@ pub(super) fn gate(visit: &Visit) -> Gate<'_> {
         user: None,
         binding: binding(),
         endpoint: ENDPOINT,
+        devices: Vec::new(),
     }
 }
 
