@@ -161,6 +161,8 @@ class Stack:
             "MYELIN_PROXY_TRUSTED": "127.0.0.1",
             "MYELIN_REGISTRATION_MODE": "open",
             "MYELIN_LIMITS_WRONG_PASSWORDS": "100000",
+            "MYELIN_POLICY_REQUIRED_FOR": "@forced-*",
+            "MYELIN_POLICY_EXEMPT": "@forced-exempt-*",
             "MYELIN_HOMESERVER_KIND": self.kind,
             "MYELIN_DATABASE_URL": self._postgres() if self.database == "postgres" else "",
             "MYELIN_HOMESERVER_URL": self.direct,
