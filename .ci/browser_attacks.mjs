@@ -3,7 +3,7 @@
 // The server's own tests try all of it without a browser; here a real one
 // decides what comes of it.
 
-import { Person, check, post, serve, sso, target } from "./pages.mjs";
+import { PASSWORD, Person, check, post, serve, sso, target } from "./pages.mjs";
 
 // Harmless as text. `pwned` is set where it is run in any way.
 const EVIL = "\"'><img src=x onerror=pwned=1><script>pwned=1</script>";
@@ -16,6 +16,7 @@ export async function attacks(browser) {
   const { session } = asked.body;
   await framing(person, session);
   await forgedForm(person);
+  await anothersRequest(person);
   await markup(person, session);
   await person.getUp();
 }
@@ -68,6 +69,24 @@ async function forgedForm(person) {
   }
   await person.go("/account");
   check(await person.text() === before, "and nothing has changed", await person.text());
+}
+
+// A link to the page that confirms somebody else's request.
+async function anothersRequest(person) {
+  const victim = await Person.protected(person.view);
+  const asked = { devices: [victim.deviceId] };
+  const { session } = (await post("delete_devices", asked, victim.token)).body;
+  await person.go(fallback(session));
+  const seen = await person.text();
+  check(seen.includes(victim.userId) && !seen.includes(person.userId),
+    "the page names whose request it is, and not who is signed in", seen);
+  await person.prove({ password: PASSWORD }, "Confirm");
+  check(!(await person.text()).includes("Return to your app"), "nobody confirms for somebody else",
+    await person.text());
+  for (const [{ token }, refusal] of [[person, 403], [victim, 401]]) {
+    const { status } = await post("delete_devices", { ...asked, auth: { session } }, token);
+    check(status === refusal, "and the request does not go on", status);
+  }
 }
 
 // Markup in every parameter and field is text.
