@@ -220,6 +220,12 @@ async fn the_host_header_changes_nothing(app: TestApp) {
     assert!(!page.html().contains("evil.example"));
     let page = browser.submit(&page, &[("code", &alice.code())]).await.is(200);
     assert!(!page.html().contains("evil.example"));
+    let session = alice.start(&Operation::delete_devices(&["NOSUCH"])).await;
+    let address = format!("/_matrix/client/v3/auth/m.login.sso/fallback/web?session={session}");
+    let page = browser.get(&address).await.is(200);
+    assert!(!page.html().contains("evil.example"));
+    let led = browser.get("/account").await.is(303).reply;
+    assert!(!led.header("location").contains("evil.example"), "{}", led.header("location"));
 }
 
 async fn a_cookie_that_was_there_before_is_not_taken_over(app: TestApp) {
