@@ -62,6 +62,8 @@ async function forgedForm(person) {
         lure.waitForResponse((response) => response.url() === target + action),
         lure.getByRole("button").click(),
       ]);
+      // Closed on its way there, a page may never say that it is closed.
+      await lure.waitForURL(target + action);
       check(answer.status() === 403, `a form of ${host} for ${action} is refused`, answer.status());
       await lure.close();
     }
