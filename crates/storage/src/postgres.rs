@@ -53,14 +53,12 @@ use sql::Engine;
 
 /// The isolation that the verbs are proved for, whatever the server's default.
 /// Nobody waits for ever for a lock, and a process that stands still does not
-/// keep its locks. Every statement goes by keys, whatever its values are: it is
-/// planned once for a connection, not each time.
+/// keep its locks.
 const SESSION: &str = "
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET lock_timeout = '5s';
     SET statement_timeout = '15s';
-    SET idle_in_transaction_session_timeout = '15s';
-    SET plan_cache_mode = force_generic_plan";
+    SET idle_in_transaction_session_timeout = '15s'";
 
 /// Takes the owner's lock until the end of the transaction.
 async fn lock_owner(c: &mut Connection, owner: i64) -> Result<(), Error> {
