@@ -9,7 +9,7 @@ use crate::{
     load::{Passed, pass},
     nginx::Nginx,
     server::Server,
-    transfer::{self, GIBIBYTE},
+    transfer::{self, GIBIBYTE, Transfer},
 };
 
 /// How many connections ask at once.
@@ -55,7 +55,7 @@ async fn transfers(binary: &Path, directory: &Path) -> Result<()> {
     println!("\n1 GiB through          nginx     Myelin    Myelin's memory at most");
     let upstream = transfer::upstream().await?;
     let nginx = Nginx::proxy(directory, upstream).await?;
-    for (name, transfer) in [("download", transfer::DOWNLOAD), ("upload", transfer::UPLOAD)] {
+    for (name, transfer) in [("download", Transfer::Download), ("upload", Transfer::Upload)] {
         // A new process each, because the memory is read at its highest.
         let mut server = Server::new(binary, &directory.join("myelin"), None).before(upstream);
         server.start().await?;

@@ -20,9 +20,6 @@ pub(crate) enum Transfer {
     Upload,
 }
 
-pub(crate) const DOWNLOAD: Transfer = Transfer::Download;
-pub(crate) const UPLOAD: Transfer = Transfer::Upload;
-
 impl Transfer {
     /// Sends `size` bytes one way; says how long it took.
     pub(crate) async fn run(self, address: SocketAddr, size: u64) -> Result<Duration> {

@@ -153,3 +153,30 @@ async fn compare(connection: &mut Connection) -> Result<Schema, Error> {
     migrations::compare(&migrations::sqlite(), &applied)?;
     Ok(migrations::schema(&applied))
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::{sql::lookup, *};
+
+    /// One user's factors must not cost a look at everybody's.
+    #[tokio::test]
+    async fn factors_are_found_by_key() {
+        let mut connection = Connection::connect("sqlite::memory:").await.unwrap();
+        migrate(&mut connection).await.unwrap();
+        for statement in [lookup::SESSION, lookup::FACTORS] {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let plan = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
+            let mut tables = Vec::new();
+            for step in &plan {
+                let detail: String = step.get("detail");
+                // Where it is no table, it is the one user who is asked for.
+                let of_one = ["SCAN CONSTANT ROW", "SCAN w"].contains(&detail.as_str());
+                assert!(of_one || !detail.starts_with("SCAN"), "{detail}");
+                tables.extend(detail.strip_prefix("SEARCH ").map(str::to_owned));
+            }
+            assert!(tables.len() >= 3, "{tables:?}");
+        }
+    }
+}

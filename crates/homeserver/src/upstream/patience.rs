@@ -4,31 +4,23 @@
 //! minutes after it is not coming back.
 
 use std::{
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{
-    Error,
-    body::{Body, Bytes, HttpBody},
+    body::{Body, HttpBody as _},
     extract::Request,
 };
-use hyper::body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 
 /// Whether a request has moved since this was last asked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress(Option<Arc<AtomicBool>>);
-
-/// A body that notes when it moves.
-struct Noting {
-    body: Body,
-    moved: Arc<AtomicBool>,
-}
 
 impl Progress {
     /// Watches a request's body, if it has one.
@@ -37,7 +29,13 @@ impl Progress {
             return (request, Self(None));
         }
         let moved = Arc::new(AtomicBool::new(false));
-        let noting = |body| Body::new(Noting { body, moved: Arc::clone(&moved) });
+        let seen = Arc::clone(&moved);
+        let noting = |body: Body| {
+            Body::new(body.map_frame(move |frame| {
+                seen.store(true, Ordering::Relaxed);
+                frame
+            }))
+        };
         (request.map(noting), Self(Some(moved)))
     }
 
@@ -59,29 +57,5 @@ impl Progress {
 
     fn has_moved(&self) -> bool {
         self.0.as_ref().is_some_and(|moved| moved.swap(false, Ordering::Relaxed))
-    }
-}
-
-impl HttpBody for Noting {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if frame.is_ready() {
-            self.moved.store(true, Ordering::Relaxed);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -40,20 +40,21 @@ macro_rules! factors {
     };
 }
 
+pub(in super::super) const SESSION: &str = factors!(
+    "w.user_id, w.binding, w.completed, w.expires, w.memo,",
+    "uia_sessions",
+    "WHERE w.id = $1 AND w.expires > $2"
+);
+
+pub(in super::super) const FACTORS: &str = factors!("", "(SELECT CAST($1 AS TEXT) AS user_id)", "");
+
 pub(super) async fn session(
     c: &mut Connection,
     id: &SessionId,
     now: i64,
 ) -> Result<Option<(Session, Option<Factors>)>, Error> {
-    let row = sqlx::query(factors!(
-        "w.user_id, w.binding, w.completed, w.expires, w.memo,",
-        "uia_sessions",
-        "WHERE w.id = $1 AND w.expires > $2"
-    ))
-    .bind(id.digest().to_vec())
-    .bind(now)
-    .fetch_optional(c)
-    .await?;
+    let query = sqlx::query(SESSION).bind(id.digest().to_vec()).bind(now);
+    let row = query.fetch_optional(c).await?;
     let Some(row) = row else {
         return Ok(None);
     };
@@ -63,10 +64,7 @@ pub(super) async fn session(
 }
 
 pub(super) async fn factors(c: &mut Connection, user: &UserId) -> Result<Factors, Error> {
-    let row = sqlx::query(factors!("", "(SELECT CAST($1 AS TEXT) AS user_id)", ""))
-        .bind(user.as_str())
-        .fetch_one(c)
-        .await?;
+    let row = sqlx::query(FACTORS).bind(user.as_str()).fetch_one(c).await?;
     parse_factors(user.to_owned(), &row)
 }
 

@@ -20,7 +20,7 @@ mod check;
 pub(super) mod devices;
 mod engine;
 mod enrolment;
-mod lookup;
+pub(super) mod lookup;
 mod reseal;
 pub(super) mod sessions;
 pub(super) mod stage;
