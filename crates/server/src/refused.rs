@@ -24,15 +24,18 @@ pub(crate) fn is_refused(method: &Method, raw_path: &str, passed: &[Switch]) -> 
 
 /// Whether `path` is `place` or below it; `*` stands for one segment.
 fn is_under(path: &str, place: &str) -> bool {
-    match place.split_once('*') {
-        None => {
-            path.strip_prefix(place).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+    let mut rest = path.as_bytes();
+    for expected in place.bytes() {
+        if expected == b'*' {
+            let end = rest.iter().position(|byte| *byte == b'/');
+            rest = &rest[end.unwrap_or(rest.len())..];
+        } else if let Some((_, after)) = rest.split_first().filter(|(byte, _)| **byte == expected) {
+            rest = after;
+        } else {
+            return false;
         }
-        Some((before, after)) => path.strip_prefix(before).is_some_and(|rest| {
-            let end = rest.find('/').unwrap_or(rest.len());
-            is_under(&rest[end..], after)
-        }),
     }
+    rest.first().is_none_or(|byte| *byte == b'/')
 }
 
 /// Whether this is a gated endpoint below a prefix that is not in the table: a

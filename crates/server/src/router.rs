@@ -48,7 +48,8 @@ async fn found(app: &App, request: Request) -> Response {
     observe(app, endpoint, request, async |request, context| match way {
         // Before anything that is for programs: no other origin reads a page.
         Way::Route(Route { action: Action::Page(page), .. }, _) if app.settings().has_pages => {
-            pages::pages(app, *page, context, request).await
+            // Boxed, as all that is not forwarded: see [`dispatch`].
+            Box::pin(pages::pages(app, *page, context, request)).await
         }
         _ if request.method() == Method::OPTIONS => cors::preflight(),
         way => {
@@ -60,9 +61,13 @@ async fn found(app: &App, request: Request) -> Response {
     .await
 }
 
+/// What we answer ourselves is boxed: a connection has room for the longest of
+/// all ways, and moves it twice for each request.
 async fn dispatch(app: &App, way: Way, context: Context, request: Request) -> Response {
     match way {
-        Way::Forward if is_own(request.uri().path()) => own(app, &context, request).await,
+        Way::Forward if is_own(request.uri().path()) => {
+            Box::pin(own(app, &context, request)).await
+        }
         // Without pages of ours, theirs are paths like any other.
         Way::Forward | Way::Route(Route { action: Action::Page(_), .. }, _) => {
             forward(app, request, &context).await
@@ -70,13 +75,14 @@ async fn dispatch(app: &App, way: Way, context: Context, request: Request) -> Re
         Way::Refuse => Refusal::unrecognized().into_response(),
         Way::WrongMethod => wrong_method(),
         Way::Route(Route { action: Action::Capabilities, .. }, _) => {
-            capabilities::capabilities(app, &context, request).await
+            Box::pin(capabilities::capabilities(app, &context, request)).await
         }
         Way::Route(route, parameters) => {
-            let mut response = match Call::read(app, context, route, parameters, request).await {
-                Ok(call) => answer(app, call).await.unwrap_or_else(IntoResponse::into_response),
-                Err(error) => error.into_response(),
-            };
+            let answer = Box::pin(async move {
+                let call = Call::read(app, context, route, parameters, request).await?;
+                answer(app, call).await
+            });
+            let mut response = answer.await.unwrap_or_else(IntoResponse::into_response);
             // Sessions, codes, secrets, tokens: nothing of ours is for a cache.
             response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
             response
@@ -135,5 +141,21 @@ async fn answer(app: &App, call: Call) -> Result<Response, Error> {
         Action::RevokeAppPassword => two_factor::app_passwords::revoke(app, call).await,
         // Answered before, by whom has the whole request.
         Action::Capabilities | Action::Page(_) => Err(Refusal::unrecognized().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F: Future>(_: fn(&'static App, Request) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each open connection holds it, and each request moves it twice.
+    #[test]
+    fn a_request_takes_little_room_before_its_way_is_known() {
+        let size = size_of_future(|app, request| entry(app, request));
+        assert!(size < 5 * 1024, "{size} bytes");
     }
 }

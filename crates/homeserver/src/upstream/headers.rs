@@ -31,7 +31,7 @@ pub(super) fn prepare(
     let host = host(request.uri(), request.headers());
     let headers = request.headers_mut();
     remove_hop_by_hop(headers);
-    remove_spoofable(headers);
+    remove(headers, is_spoofable);
     if let Some(host) = host {
         headers.insert(FORWARDED_HOST, host.clone());
         headers.insert(header::HOST, host);
@@ -98,10 +98,14 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     for name in named_by_connection(headers) {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-    for name in ["keep-alive", "proxy-connection"] {
+    remove(headers, is_hop_by_hop);
+}
+
+/// Removes the headers whose names are such. Few are: what is there is looked
+/// at, and nothing is looked for.
+fn remove(headers: &mut HeaderMap, is_such: fn(&HeaderName) -> bool) {
+    let names: Vec<_> = headers.keys().filter(|name| is_such(name)).cloned().collect();
+    for name in names {
         headers.remove(name);
     }
 }
@@ -127,11 +131,8 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-fn remove_spoofable(headers: &mut HeaderMap) {
-    let spoofed: Vec<_> = headers.keys().filter(|name| is_spoofable(name)).cloned().collect();
-    for name in spoofed {
-        headers.remove(name);
-    }
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 /// By these some servers let a proxy name the client, or another path or
