@@ -65,9 +65,7 @@ async fn found(app: &App, request: Request) -> Response {
 /// all ways, and moves it twice for each request.
 async fn dispatch(app: &App, way: Way, context: Context, request: Request) -> Response {
     match way {
-        Way::Forward if is_own(request.uri().path()) => {
-            Box::pin(own(app, &context, request)).await
-        }
+        Way::Forward if is_own(request.uri().path()) => Box::pin(own(app, &context, request)).await,
         // Without pages of ours, theirs are paths like any other.
         Way::Forward | Way::Route(Route { action: Action::Page(_), .. }, _) => {
             forward(app, request, &context).await
@@ -155,7 +153,7 @@ mod tests {
     /// Each open connection holds it, and each request moves it twice.
     #[test]
     fn a_request_takes_little_room_before_its_way_is_known() {
-        let size = size_of_future(|app, request| entry(app, request));
+        let size = size_of_future(entry);
         assert!(size < 5 * 1024, "{size} bytes");
     }
 }
