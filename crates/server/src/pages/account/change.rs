@@ -8,6 +8,7 @@ use myelin_two_factor::{Name, Status};
 
 use super::{CHANGE, PATH, SignedIn, kept, perform, proof, set_up, sign_in_first, status};
 use crate::{
+    App,
     pages::{
         Problem, Visit,
         reply::{Frame, page},
@@ -153,11 +154,16 @@ impl Change {
                 let one = one.ok_or_else(|| Refusal::not_found(texts::NO_SUCH_APP_PASSWORD))?;
                 subject = one.name.to_string();
             }
-            What::Devices if !app.homeserver().mints() => return Err(Problem::NotFound),
             What::Codes | What::Devices => {}
         }
         let recovery = with == "recovery" && factors.recoverable();
         Ok(Self { what, id: id.to_owned(), subject, recovery })
+    }
+
+    /// Whether it takes the password beside the code: what a homeserver does
+    /// only for the password, no code alone can ask of it.
+    pub(super) fn takes_password(&self, app: &App) -> bool {
+        self.what == What::Devices && !app.homeserver().mints()
     }
 
     /// Where it is asked for.
@@ -188,6 +194,7 @@ struct Form<'a> {
     button: &'static str,
     name: String,
     protected: bool,
+    password: bool,
     /// Where the other kind of code is asked for; none if there is none.
     other: Option<String>,
 }
@@ -213,6 +220,7 @@ fn form(
         button,
         name: typed.unwrap_or(old).to_owned(),
         protected: factors.protect(),
+        password: !factors.protect() || change.takes_password(&visit.app),
         other: factors.recoverable().then(|| visit.link(&change.address(!change.recovery))),
         trouble,
     };

@@ -1,5 +1,6 @@
 //! The fresh proof that every change takes: the second factor once more, or the
-//! password where there is none.
+//! password where there is none, or both for what the homeserver does only for
+//! the password.
 
 use myelin_homeserver::{Password, PasswordEvidence};
 use myelin_storage::Factors;
@@ -28,11 +29,12 @@ pub(super) async fn prove(
     change: &Change,
 ) -> Result<Result<Proved, Trouble>, Problem> {
     let user = &signed_in.factors.user;
+    let takes_both = signed_in.factors.protect() && change.takes_password(&visit.app);
     let bound = [change.what.name(), change.id.as_str()];
     let gate = Gate {
         app: &visit.app,
         context: &visit.context,
-        purpose: Purpose::Page,
+        purpose: if takes_both { Purpose::Operation } else { Purpose::Page },
         user: Some(user.clone()),
         binding: Binding::new(Some(user), "POST", "account/change", &bound, &Map::new()),
         endpoint: "account/change",
@@ -41,7 +43,7 @@ pub(super) async fn prove(
     let (session, factors) = gate.open().await?;
     let factors = factors.ok_or(Problem::Over)?;
     let (protected, version) = (factors.protect(), factors.version.0);
-    let evidence = evidence(visit, &factors, change.recovery)?;
+    let evidence = evidence(visit, &factors, takes_both, change.recovery)?;
     let tried = gate.try_stage((session, Some(factors)), &evidence, Place::Request).await;
     Ok(Err(match tried {
         Ok(Tried::Passed(Progress::Done(proof))) => {
@@ -56,13 +58,20 @@ pub(super) async fn prove(
     }))
 }
 
-fn evidence(visit: &Visit, factors: &Factors, recovery: bool) -> Result<Evidence, Problem> {
+fn evidence(
+    visit: &Visit,
+    factors: &Factors,
+    takes_both: bool,
+    recovery: bool,
+) -> Result<Evidence, Problem> {
     let form = visit.form()?;
+    let identifier = MatrixUserIdentifier::new(factors.user.to_string()).into();
+    let password = PasswordEvidence { identifier, password: Password::new(form.text("password")) };
+    let password = Box::new(password);
     if !factors.protect() {
-        let identifier = MatrixUserIdentifier::new(factors.user.to_string()).into();
-        let password = Password::new(form.text("password"));
-        return Ok(Evidence::Password(Box::new(PasswordEvidence { identifier, password })));
+        return Ok(Evidence::Password(password));
     }
     let code = Zeroizing::new(form.text("code").to_owned());
-    Ok(if recovery { Evidence::Recovery(code) } else { Evidence::Totp(code) })
+    let code = if recovery { Evidence::Recovery(code) } else { Evidence::Totp(code) };
+    Ok(if takes_both { Evidence::Page { password, code: Box::new(code) } } else { code })
 }
