@@ -23,6 +23,9 @@ async function life(browser, view) {
 
   await person.go("/account");
   await look("sign-in");
+  const mark = page.locator("header").locator(process.env.MYELIN_PAGES_LOGO ? "img" : "svg");
+  const size = await mark.evaluate((it) => it.naturalWidth ?? it.getBoundingClientRect().width);
+  check(size > 0, `${view}: the server's picture is at the head of the page`, size);
   await person.send({ user: person.username, password: "wrong" }, "Continue");
   await person.says("not right", "a wrong password is told");
   await look("wrong-password");
@@ -98,6 +101,14 @@ async function keep({ page, context, view }, codes) {
     check(!await copy.isVisible(), `${view}: no button is there that does nothing`);
     return;
   }
+  await page.evaluate("window.print = () => { window.printed = true; }");
+  await page.getByRole("button", { name: "Print" }).click();
+  check(await page.evaluate("window.printed"), `${view}: the codes can be printed`);
+  await page.emulateMedia({ media: "print" });
+  const onPaper = await page.locator("main").innerText();
+  check(codes.every((code) => onPaper.includes(code)) && !onPaper.includes("Download"),
+    `${view}: and on paper are the codes, and no buttons`, onPaper);
+  await page.emulateMedia({ media: "screen" });
   // All browsers here share one clipboard.
   if (view !== "desktop") return;
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
@@ -127,13 +138,11 @@ async function signInToWebsite(person) {
 
 Person.shots = process.argv[3];
 mkdirSync(Person.shots, { recursive: true });
-// Behind the gateway, a desktop tells enough: the pages are the same.
-const embedded = process.env.MYELIN_HOMESERVER_KIND === "embedded";
-const views = embedded ? ["phone", "desktop"] : ["desktop"];
+const views = ["phone", "desktop"];
 const chapters = [signInToApp, locked, forced, account, fallback, german, deadEnds, keyboard];
 // People wait for the next code, so all of them are there at once.
 await run((browser) => Promise.all([
-  ...(embedded ? [...views, "no script"] : views).map((view) => life(browser, view)),
+  ...[...views, "no script"].map((view) => life(browser, view)),
   ...views.map(async (view) => {
     for (const chapter of chapters) await chapter(browser, view);
   }),

@@ -97,7 +97,7 @@ async function markup(person, session) {
   await page.addInitScript("addEventListener('securitypolicyviolation', () => { window.pwned = 2; })");
   const harmless = async (what) => {
     const made = await person.evaluate(`[window.pwned ?? 0, document.querySelectorAll(
-      "img, script:not([src^='/account/assets/']), [onerror]").length].join()`);
+      "main img, script:not([src^='/account/assets/']), [onerror]").length].join()`);
     check(made === "0,0", `${view}: markup in ${what} is text`, made);
   };
   const names = ["do", "id", "with", "session", "redirectUrl", "ui_locales", "user", "error"];

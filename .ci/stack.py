@@ -32,6 +32,8 @@ import requests
 SERVER_NAME = "synapse.test"
 JWT_SECRET = "a secret of the token issuer, long enough"
 SHARED_SECRET = "for the first administrator"
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" width="32" height="32">
+<circle cx="16" cy="16" r="14" fill="#0a7d55"/></svg>"""
 START_TIMEOUT_S = 90
 
 
@@ -153,6 +155,8 @@ class Stack:
         self._run("myelin", [self.tools.myelin, "serve"], self.url + "/ready", **self.settings)
 
     def _settings(self) -> dict[str, str]:
+        logo = self.directory / "logo.svg"
+        logo.write_text(LOGO)
         settings = {
             "MYELIN_LISTEN": self.gateway,
             "MYELIN_PUBLIC_URL": self.url,
@@ -163,6 +167,8 @@ class Stack:
             "MYELIN_LIMITS_WRONG_PASSWORDS": "100000",
             "MYELIN_POLICY_REQUIRED_FOR": "@forced-*",
             "MYELIN_POLICY_EXEMPT": "@forced-exempt-*",
+            # One of them has a picture of its own.
+            "MYELIN_PAGES_LOGO": str(logo) if self.kind == "generic" else "",
             "MYELIN_HOMESERVER_KIND": self.kind,
             "MYELIN_DATABASE_URL": self._postgres() if self.database == "postgres" else "",
             "MYELIN_HOMESERVER_URL": self.direct,
