@@ -94,6 +94,16 @@ class Process:
                 self._process.wait()
 
 
+class Postgres(Process):
+    """A PostgreSQL; it ends without waiting for those who use it."""
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            pid = (self.log.parent / "data/postmaster.pid").read_text().split()[0]
+            os.kill(int(pid), signal.SIGINT)
+            self._process.wait(20)
+
+
 def answers(url: str) -> bool:
     at = urllib.parse.urlsplit(url)
     try:
@@ -219,8 +229,16 @@ class Stack:
         subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, cwd=place)
         server = [*user, str(binaries / "postgres"), "-D", data, "-h", "127.0.0.1"]
         server += ["-p", str(port), "-k", data, "-F"]
-        self._run("postgres", server, f"postgres://127.0.0.1:{port}{binaries}/pg_isready")
+        self._postgres_command = server
+        self._postgres_ready = f"postgres://127.0.0.1:{port}{binaries}/pg_isready"
+        self.start_postgres()
         return f"postgres://myelin@127.0.0.1:{port}/postgres"
+
+    def start_postgres(self) -> None:
+        """Starts it, also once more after `postgres.stop()`."""
+        place = self._place("postgres")
+        self.postgres = Postgres(self._postgres_command, place, self._postgres_ready)
+        self._undo.callback(self.postgres.stop)
 
     @contextmanager
     def behind(self, proxy: str) -> Iterator[str]:
