@@ -7,6 +7,7 @@ matrix-js-sdk: both stages by its InteractiveAuth.
 """
 
 import asyncio
+import itertools
 import json
 import secrets
 import subprocess
@@ -180,8 +181,8 @@ def run(tally: Tally, stack: Stack) -> None:
 
 def main() -> None:
     tools, tally = Tools.parse(__doc__), Tally()
-    for kind in ("generic", "synapse"):
-        with Stack(tools, kind) as stack:
+    for kind, database in itertools.product(("generic", "synapse"), ("sqlite", "postgres")):
+        with Stack(tools, kind, database) as stack:
             run(tally, stack)
     tally.end()
 

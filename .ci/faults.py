@@ -6,6 +6,7 @@ afterwards all goes on without a restart, and a code that was used is not good
 again. In the end no device is left that nobody uses.
 """
 
+import itertools
 import secrets
 import time
 
@@ -95,10 +96,9 @@ def without_database(tally: Tally, stack: Stack, person: Person, later: float) -
 
 def main() -> None:
     tools, tally = Tools.parse(__doc__), Tally()
-    for kind in ("generic", "synapse"):
-        for database in ("sqlite", "postgres"):
-            with Stack(tools, kind, database) as stack:
-                run(tally, stack)
+    for kind, database in itertools.product(("generic", "synapse"), ("sqlite", "postgres")):
+        with Stack(tools, kind, database) as stack:
+            run(tally, stack)
     tally.end()
 
 

@@ -6,6 +6,7 @@ spirit of SyTest's login, registration, UI-auth, devices, change-password,
 deactivation and logout tests, and compares status and shape of the answers.
 """
 
+import itertools
 import secrets
 import sys
 from typing import Any
@@ -251,7 +252,7 @@ def main() -> None:
     with Stack(tools, "plain") as stack:
         plain = Steps(stack.url)
         live(plain, name)
-    for kind, database in (("generic", "postgres"), ("synapse", "sqlite")):
+    for kind, database in itertools.product(("generic", "synapse"), ("sqlite", "postgres")):
         with Stack(tools, kind, database) as stack:
             steps = Steps(stack.url)
             live(steps, name)
@@ -260,7 +261,7 @@ def main() -> None:
             if step in INTENDED:
                 expected = INTENDED[step]
                 seen = seen[0], seen[1].get("errcode")
-            tally.check(seen == expected, f"{kind}: {step}", f"{seen}, not {expected}")
+            tally.check(seen == expected, f"{kind}, {database}: {step}", f"{seen}, not {expected}")
     tally.end()
 
 
