@@ -103,7 +103,7 @@ async fn sqlite(binary: &std::path::Path, options: &Options) -> Result<()> {
         let mut figures = Vec::new();
         for _ in 0..options.rounds {
             let people = prepare(&mut server, amount(options, clients)).await?;
-            let writer = peers::single_writer(directory.path()).await?;
+            let writer = peers::single_writer(directory.path())?;
             let ours = complete_stages(&server, &people, clients).await?;
             figures.push(Figure { ours: ours.rate, peer: writer, cost: ours.cost });
         }

@@ -3,34 +3,28 @@
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use sqlx::{
-    Connection, Executor, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-};
+use rusqlite::Connection;
 use tokio::process::Command;
 
 use crate::load::now;
 
 /// Commits a second of one writer that commits each change by itself, in WAL
 /// with `synchronous=FULL`, on the same disk.
-pub(crate) async fn single_writer(directory: &Path) -> Result<f64> {
-    let path = directory.join("single-writer.db");
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
-    let mut connection = SqliteConnection::connect_with(&options).await?;
-    connection.execute("CREATE TABLE IF NOT EXISTS counter (n INTEGER NOT NULL)").await?;
-    connection.execute("INSERT INTO counter VALUES (0)").await?;
+pub(crate) fn single_writer(directory: &Path) -> Result<f64> {
+    let connection = Connection::open(directory.join("single-writer.db"))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute_batch(
+        "CREATE TABLE IF NOT EXISTS counter (n INTEGER NOT NULL);
+         DELETE FROM counter; INSERT INTO counter VALUES (0)",
+    )?;
+    let mut update = connection.prepare("UPDATE counter SET n = n + 1")?;
     let (started, mut commits) = (now(), 0_u32);
     while started.elapsed() < Duration::from_secs(2) {
-        connection.execute("UPDATE counter SET n = n + 1").await?;
+        update.execute([])?;
         commits += 1;
     }
-    let figure = f64::from(commits) / started.elapsed().as_secs_f64();
-    connection.close().await?;
-    Ok(figure)
+    Ok(f64::from(commits) / started.elapsed().as_secs_f64())
 }
 
 /// `pgbench` on a database of its own in the same cluster.

@@ -12,7 +12,7 @@ pub enum Error {
     /// The database did not answer, or answered with an error. Try again
     /// later; until then nobody gets in.
     #[error("the database is not available")]
-    Unavailable(#[from] sqlx::Error),
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The address of the database is not understood.
     #[error("the database's address must begin with `sqlite:` or `postgres://`")]
     Url,
@@ -59,4 +59,16 @@ pub enum Error {
         /// What does not fit.
         what: &'static str,
     },
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(cause: sqlx::Error) -> Self {
+        Self::Unavailable(cause.into())
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Unavailable(cause.into())
+    }
 }

@@ -27,7 +27,6 @@ mod keyring;
 mod migrations;
 mod open;
 mod passage;
-mod pool;
 mod postgres;
 mod sealed;
 mod settled;

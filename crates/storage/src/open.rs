@@ -47,8 +47,8 @@ impl Default for Quota {
 pub struct OpenOptions {
     /// `sqlite:<path>` or `postgres://<user>@<host>/<database>`.
     pub url: String,
-    /// Connections at most. With SQLite these are the ones that read; one more
-    /// writes.
+    /// Connections to PostgreSQL at most. To SQLite there are two: one reads,
+    /// one writes.
     pub connections: u32,
     /// Whether to bring the schema up to date. If not, an old one is an error.
     pub migrate: bool,
@@ -98,7 +98,6 @@ pub async fn open(options: &OpenOptions) -> Result<Database, Error> {
 #[cfg(test)]
 mod tests {
     use myelin_ambient::SystemEntropy;
-    use sqlx::{Connection, SqliteConnection};
     use tempfile::TempDir;
 
     use super::*;
@@ -121,9 +120,9 @@ mod tests {
         (folder, url)
     }
 
-    async fn execute(url: &str, statement: &'static str) {
-        let mut connection = SqliteConnection::connect(url).await.unwrap();
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    fn execute(url: &str, statement: &str) {
+        let connection = rusqlite::Connection::open(&url["sqlite:".len()..]).unwrap();
+        connection.execute_batch(statement).unwrap();
     }
 
     #[tokio::test]
@@ -178,12 +177,20 @@ mod tests {
             &url,
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
              VALUES (9000, 'later', TRUE, x'00', 0)",
-        )
-        .await;
+        );
         for migrate in [true, false] {
             let refused = open(&options(url.clone(), migrate)).await.unwrap_err();
             assert!(matches!(refused, Error::Newer { version: 9000 }), "{refused}");
         }
+    }
+
+    #[tokio::test]
+    async fn migration_that_was_changed_since_is_refused() {
+        let (_folder, url) = folder();
+        open(&options(url.clone(), true)).await.unwrap();
+        execute(&url, "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1");
+        let refused = open(&options(url, true)).await.unwrap_err();
+        assert!(matches!(refused, Error::Migration(_)), "{refused}");
     }
 
     #[test]

@@ -4,15 +4,15 @@
 use std::str::FromStr;
 
 use sqlx::{
-    ConnectOptions as _, Connection as _,
+    ConnectOptions as _, Connection as _, Row as Columns,
     migrate::{AppliedMigration, Migrate},
     postgres::{PgArguments, PgConnectOptions, PgRow},
+    query,
 };
 
 use crate::{
     Database, Error, OpenOptions, Schema,
     migrations::{self, HISTORY},
-    pool::Pool,
     sealed::Sealer,
 };
 
@@ -43,12 +43,14 @@ macro_rules! json_rows {
 mod backend;
 mod log_in;
 mod pass_stage;
+mod pool;
 #[path = "sql/mod.rs"]
 mod sql;
 
 use backend::Backend;
 use log_in::log_in;
 use pass_stage::pass_stage;
+use pool::Pool;
 use sql::Engine;
 
 /// The isolation that the verbs are proved for, whatever the server's default.
@@ -62,7 +64,7 @@ const SESSION: &str = "
 
 /// Takes the owner's lock until the end of the transaction.
 async fn lock_owner(c: &mut Connection, owner: i64) -> Result<(), Error> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(owner).execute(c).await?;
+    query("SELECT pg_advisory_xact_lock($1)").bind(owner).execute(c).await?;
     Ok(())
 }
 
@@ -77,7 +79,7 @@ pub(crate) async fn open(options: &OpenOptions, sealer: Sealer) -> Result<Databa
         compare(&mut connection).await?
     };
     connection.close().await?;
-    let pool = Pool::open(connect, options.connections, |options| Box::pin(ready(options))).await?;
+    let pool = Pool::open(connect, options.connections).await?;
     Ok(Engine::database(Backend::new(pool), sealer, options.limits, schema))
 }
 

@@ -1,25 +1,15 @@
-//! SQLite: readers beside one writer that commits waiting requests together.
+//! SQLite: a reader beside one writer that commits waiting requests together.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, path::Path};
 
-use sqlx::{
-    ConnectOptions as _, Connection as _,
-    migrate::Migrate,
-    sqlite::{
-        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous,
-    },
-};
+use rusqlite::TransactionBehavior;
+use sqlx::migrate::{AppliedMigration, MigrateError, Migration};
 
 use crate::{
     Database, Error, OpenOptions, Schema,
     migrations::{self, HISTORY},
-    pool::Pool,
     sealed::Sealer,
 };
-
-type Connection = sqlx::SqliteConnection;
-type Row = SqliteRow;
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, SqliteArguments>;
 
 /// There are no row locks: whoever writes has the whole database.
 macro_rules! for_update {
@@ -41,26 +31,30 @@ macro_rules! json_rows {
 }
 
 mod backend;
+mod connection;
 mod log_in;
 mod pass_stage;
 #[path = "sql/mod.rs"]
 mod sql;
 mod version;
-mod writer;
 
 use backend::Backend;
+use connection::{Columns, Connection, Query, Row, query};
 use log_in::log_in;
 use pass_stage::pass_stage;
 use sql::Engine;
-use writer::Writer;
 
-/// How long a process waits for another that writes to the same file.
-const BUSY: Duration = Duration::from_secs(5);
+/// The history as sqlx keeps it, which does the same for PostgreSQL.
+const CREATE_HISTORY: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (
+    version BIGINT PRIMARY KEY,
+    description TEXT NOT NULL,
+    installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    success BOOLEAN NOT NULL,
+    checksum BLOB NOT NULL,
+    execution_time BIGINT NOT NULL
+)";
 
-/// SQLite's code for a file that somebody else has locked.
-const SQLITE_BUSY: &str = "5";
-
-/// The one writer has locked everything already.
+/// Whoever writes has locked everything already.
 async fn lock_owner(_: &mut Connection, _: i64) -> Result<(), Error> {
     Ok(())
 }
@@ -70,53 +64,20 @@ pub(crate) async fn open(
     path: &Path,
     sealer: Sealer,
 ) -> Result<Database, Error> {
-    if options.migrate {
-        create_private(path)
-            .map_err(|source| Error::File { path: path.display().to_string(), source })?;
-    }
-    let connect = connect_options(path);
-    let mut connection = first_connection(&connect).await?;
-    let schema = if options.migrate {
-        migrate(&mut connection).await?
-    } else {
-        compare(&mut connection).await?
-    };
-    // Not opened read-only: whoever is first after a crash must be able to
-    // recover the log.
-    let read = connect.clone().pragma("query_only", "ON");
-    let readers = Pool::open(read, options.connections, |options: &SqliteConnectOptions| {
-        Box::pin(options.connect())
-    })
-    .await?;
-    let backend = Backend::new(readers, Writer::spawn(connect, connection));
+    let (path, migrates) = (path.to_owned(), options.migrate);
+    let opened = tokio::task::spawn_blocking(move || connect(&path, migrates)).await;
+    let (backend, schema) = opened.map_err(|cause| Error::Unavailable(cause.into()))??;
     Ok(Engine::database(backend, sealer, options.limits, schema))
 }
 
-/// Opens the file. Of several processes that open a new one at once, one
-/// changes its journal mode, and SQLite does not make the others wait for it.
-async fn first_connection(options: &SqliteConnectOptions) -> Result<Connection, sqlx::Error> {
-    let is_busy = |error: &sqlx::Error| {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        code.is_some_and(|code| code == SQLITE_BUSY)
-    };
-    let pause = Duration::from_millis(50);
-    for _ in 0..BUSY.as_millis() / pause.as_millis() {
-        match options.connect().await {
-            Err(error) if is_busy(&error) => tokio::time::sleep(pause).await,
-            connection => return connection,
-        }
+fn connect(path: &Path, migrates: bool) -> Result<(Backend, Schema), Error> {
+    if migrates {
+        create_private(path)
+            .map_err(|source| Error::File { path: path.display().to_string(), source })?;
     }
-    options.connect().await
-}
-
-fn connect_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY)
-        .disable_statement_logging()
+    let mut connection = Connection::open(path)?;
+    let schema = if migrates { migrate(connection.raw())? } else { compare(connection.raw())? };
+    Ok((Backend::open(path)?, schema))
 }
 
 /// Makes the file, for its owner alone, unless it is there. SQLite gives its
@@ -130,53 +91,72 @@ fn create_private(path: &Path) -> io::Result<()> {
 }
 
 /// Brings the schema up to date; of two processes, one after the other.
-async fn migrate(connection: &mut Connection) -> Result<Schema, Error> {
+fn migrate(connection: &mut rusqlite::Connection) -> Result<Schema, Error> {
     let migrator = migrations::sqlite();
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    transaction.ensure_migrations_table(HISTORY).await?;
-    let applied = transaction.list_applied_migrations(HISTORY).await?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(CREATE_HISTORY)?;
+    let applied = applied(&transaction)?;
     migrations::refuse_newer(&migrator, &applied)?;
-    migrator.run_direct(None, &mut *transaction, false).await?;
-    transaction.commit().await?;
+    for migration in migrator.iter() {
+        match applied.iter().find(|applied| applied.version == migration.version) {
+            None => apply(&transaction, migration)?,
+            Some(applied) if applied.checksum == migration.checksum => {}
+            Some(_) => return Err(MigrateError::VersionMismatch(migration.version).into()),
+        }
+    }
+    transaction.commit()?;
     Ok(migrations::schema(&applied))
 }
 
-async fn compare(connection: &mut Connection) -> Result<Schema, Error> {
-    let history = sqlx::query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1")
-        .bind(HISTORY)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let applied = match history {
-        Some(_) => connection.list_applied_migrations(HISTORY).await?,
-        None => Vec::new(),
-    };
+fn apply(connection: &rusqlite::Connection, migration: &Migration) -> Result<(), Error> {
+    connection.execute_batch(migration.sql.as_str())?;
+    connection.execute(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (?1, ?2, TRUE, ?3, 0)",
+        (migration.version, migration.description.as_ref(), migration.checksum.as_ref()),
+    )?;
+    Ok(())
+}
+
+fn compare(connection: &rusqlite::Connection) -> Result<Schema, Error> {
+    let applied = applied(connection)?;
     migrations::compare(&migrations::sqlite(), &applied)?;
     Ok(migrations::schema(&applied))
 }
 
+fn applied(connection: &rusqlite::Connection) -> Result<Vec<AppliedMigration>, Error> {
+    if !connection.table_exists(None, HISTORY)? {
+        return Ok(Vec::new());
+    }
+    let mut query =
+        connection.prepare("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")?;
+    let applied = query.query_map([], |row| {
+        Ok(AppliedMigration { version: row.get(0)?, checksum: row.get::<_, Vec<u8>>(1)?.into() })
+    })?;
+    Ok(applied.collect::<Result<_, _>>()?)
+}
+
 #[cfg(test)]
 mod tests {
-    use sqlx::Row as _;
-
     use super::{sql::lookup, *};
 
     /// One user's factors must not cost a look at everybody's.
-    #[tokio::test]
-    async fn factors_are_found_by_key() {
-        let mut connection = Connection::connect("sqlite::memory:").await.unwrap();
-        migrate(&mut connection).await.unwrap();
+    #[test]
+    fn factors_are_found_by_key() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
         for statement in [lookup::SESSION, lookup::FACTORS] {
-            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
-            let plan = sqlx::query(explain).fetch_all(&mut connection).await.unwrap();
-            let mut tables = Vec::new();
-            for step in &plan {
-                let detail: String = step.get("detail");
-                // Where it is no table, it is the one user who is asked for.
-                let of_one = ["SCAN CONSTANT ROW", "SCAN w"].contains(&detail.as_str());
-                assert!(of_one || !detail.starts_with("SCAN"), "{detail}");
-                tables.extend(detail.strip_prefix("SEARCH ").map(str::to_owned));
-            }
-            assert!(tables.len() >= 3, "{tables:?}");
+            let mut explain =
+                connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+            let plan = explain.raw_query().mapped(|step| step.get("detail"));
+            let plan: Vec<String> = plan.collect::<Result<_, _>>().unwrap();
+            // Where it is no table, it is the one user who is asked for.
+            let scans = |detail: &&String| {
+                detail.starts_with("SCAN") && !["SCAN CONSTANT ROW", "SCAN w"].contains(&&***detail)
+            };
+            assert_eq!(plan.iter().find(scans), None);
+            let tables = plan.iter().filter(|detail| detail.starts_with("SEARCH "));
+            assert!(tables.count() >= 3, "{plan:?}");
         }
     }
 }

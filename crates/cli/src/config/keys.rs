@@ -127,7 +127,7 @@ pub(super) const KEYS: &[Key] = &[
         "MYELIN_DATABASE_CONNECTIONS",
         Number,
         Is("16"),
-        "Connections at most, 1 to 1000. With SQLite: those that read.",
+        "Connections to PostgreSQL at most, 1 to 1000. To SQLite there are two.",
     ),
     key(
         "database.migrate",

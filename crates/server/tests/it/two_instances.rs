@@ -15,14 +15,14 @@ const USES: usize = 100;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_a_hundred_rounds_on_one_postgres_a_code_lets_in_exactly_once() {
     if let Some(app) = TestApp::init(Kind::Postgres).await {
-        play(app, 100).await;
+        Box::pin(play(app, 100)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_fifty_rounds_on_one_sqlite_file_a_code_lets_in_exactly_once() {
     if let Some(app) = TestApp::init(Kind::Sqlite).await {
-        play(app, 50).await;
+        Box::pin(play(app, 50)).await;
     }
 }
 

@@ -2,15 +2,15 @@
 
 use sqlx::Connection as _;
 
-use super::Connection;
-use crate::{Error, pool::Pool, settled::Settled, work::Work};
+use super::{Connection, Pool};
+use crate::{Error, settled::Settled, work::Work};
 
 /// The connections of one database.
 #[derive(Clone, Debug)]
-pub(super) struct Backend(Pool<Connection>);
+pub(super) struct Backend(Pool);
 
 impl Backend {
-    pub(super) const fn new(pool: Pool<Connection>) -> Self {
+    pub(super) const fn new(pool: Pool) -> Self {
         Self(pool)
     }
 

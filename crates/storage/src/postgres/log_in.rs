@@ -2,10 +2,9 @@
 
 use myelin_ambient::Timestamp;
 use ruma::UserId;
-use sqlx::Row as _;
 
 use super::{
-    Backend,
+    Backend, Columns as _, query,
     sql::{audit, devices},
 };
 use crate::{DeviceLogin, Error, Event, Outcome, Version};
@@ -63,7 +62,7 @@ pub(super) async fn log_in(
     db.statement(move |c| {
         Box::pin(async move {
             let address = event.origin.address.map(|address| address.to_string());
-            let query = sqlx::query(STATEMENT);
+            let query = query(STATEMENT);
             let query = devices::bind(query, &user, &login, now, address.as_deref())
                 .bind(devices::LIMIT - 1);
             let query = audit::bind(query, Some(&event)).bind(read.map(|version| version.0));

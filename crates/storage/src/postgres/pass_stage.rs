@@ -18,13 +18,22 @@
 //! by hand in between, the statement fails as a whole and the stage is not
 //! passed.
 
-use sqlx::Row as _;
-
 use super::{
-    Backend,
-    sql::stage::{self, Statements},
+    Backend, Columns as _, Query, query,
+    sql::{anchor::bind_counters, audit},
 };
-use crate::{Error, Event, passage::Passage};
+use crate::{
+    Error, Event,
+    passage::{Cost, Passage, Spent},
+    values::signed,
+};
+
+/// The statements, by what a stage costs.
+struct Statements {
+    nothing: &'static str,
+    totp: &'static str,
+    recovery: &'static str,
+}
 
 const STATEMENTS: Statements = Statements { nothing: NOTHING, totp: TOTP, recovery: RECOVERY };
 
@@ -139,9 +148,41 @@ pub(super) async fn pass_stage(
 ) -> Result<bool, Error> {
     db.statement(move |c| {
         Box::pin(async move {
-            let row = stage::query(&STATEMENTS, &passage, event.as_ref()).fetch_one(c).await?;
+            let row = bound(&STATEMENTS, &passage, event.as_ref()).fetch_one(c).await?;
             Ok(row.try_get::<i64, _>(0)? == 1)
         })
     })
     .await
+}
+
+/// Binds `$1` the session, `$2` its user, `$3` the stages completed before,
+/// `$4` now, `$5` the stages completed after, `$6` whether the session ends,
+/// `$7` to `$13` the event, `$14` the version that was read, `$15` to `$22` the
+/// counters, `$23` the authenticator or the code's number, `$24` the step.
+fn bound<'q>(statements: &Statements, passage: &Passage, event: Option<&'q Event>) -> Query<'q> {
+    let statement = match &passage.cost {
+        Cost::Nothing(_) => statements.nothing,
+        Cost::Code(_, Spent::Totp { .. }) => statements.totp,
+        Cost::Code(_, Spent::Recovery { .. }) => statements.recovery,
+    };
+    let query = query(statement)
+        .bind(passage.session.to_vec())
+        .bind(passage.user.as_str())
+        .bind(passage.before.as_str())
+        .bind(passage.now)
+        .bind(passage.after.as_str())
+        .bind(passage.finishes);
+    let query = audit::bind(query, event);
+    match &passage.cost {
+        Cost::Nothing(read) => query.bind(read.as_ref().map(|(_, version)| version.0)),
+        Cost::Code(claim, spent) => {
+            let query = bind_counters(query.bind(claim.version.0), claim);
+            match spent {
+                Spent::Totp { authenticator, step } => {
+                    query.bind(authenticator.as_str()).bind(signed(step.0))
+                }
+                Spent::Recovery { index } => query.bind(i64::from(*index)),
+            }
+        }
+    }
 }

@@ -2,10 +2,9 @@
 
 use myelin_ambient::Timestamp;
 use ruma::UserId;
-use sqlx::Row as _;
 
 use super::{
-    super::{Connection, Row},
+    super::{Columns as _, Connection, Row, query},
     anchor, app_passwords, audit, devices, sessions,
 };
 use crate::{
@@ -21,7 +20,7 @@ pub(super) async fn create(
     event: &Event,
 ) -> Result<Settled<Created>, Error> {
     let NewAccount { user, password_hash, login } = account;
-    let inserted = sqlx::query(
+    let inserted = query(
         "INSERT INTO accounts (user_id, password_hash, created) VALUES ($1, $2, $3)
          ON CONFLICT (user_id) DO NOTHING",
     )
@@ -44,7 +43,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn lookup(c: &mut Connection, user: &UserId) -> Result<Option<Account>, Error> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT user_id, password_hash, created, deactivated FROM accounts WHERE user_id = $1",
     )
     .bind(user.as_str())
@@ -61,7 +60,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Account>, Error> {
     // Both databases know `replace`; it changes a text that holds what is
     // searched for.
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT user_id, password_hash, created, deactivated FROM accounts
          WHERE user_id > $1 AND ($2 = '' OR replace(user_id, $2, '') <> user_id)
          ORDER BY user_id LIMIT $3",
@@ -86,12 +85,11 @@ fn account(row: &Row) -> Result<Account, Error> {
 /// Takes the account's row, so that verbs on one account's devices come one
 /// after the other. `false` if it is gone or closed.
 pub(in super::super) async fn lock(c: &mut Connection, user: &UserId) -> Result<bool, Error> {
-    let open = sqlx::query(for_update!(
-        "SELECT user_id FROM accounts WHERE user_id = $1 AND NOT deactivated"
-    ))
-    .bind(user.as_str())
-    .fetch_optional(c)
-    .await?;
+    let open =
+        query(for_update!("SELECT user_id FROM accounts WHERE user_id = $1 AND NOT deactivated"))
+            .bind(user.as_str())
+            .fetch_optional(c)
+            .await?;
     Ok(open.is_some())
 }
 
@@ -102,13 +100,12 @@ pub(super) async fn set_password(
     logout: &LogoutDevices,
     event: &Event,
 ) -> Result<Settled<()>, Error> {
-    let updated = sqlx::query(
-        "UPDATE accounts SET password_hash = $2 WHERE user_id = $1 AND NOT deactivated",
-    )
-    .bind(user.as_str())
-    .bind(hash)
-    .execute(&mut *c)
-    .await?;
+    let updated =
+        query("UPDATE accounts SET password_hash = $2 WHERE user_id = $1 AND NOT deactivated")
+            .bind(user.as_str())
+            .bind(hash)
+            .execute(&mut *c)
+            .await?;
     if updated.rows_affected() == 0 {
         return Ok(Settled::RollBack(()));
     }
@@ -128,7 +125,7 @@ pub(super) async fn deactivate(
     user: &UserId,
     event: &Event,
 ) -> Result<Settled<()>, Error> {
-    let closed = sqlx::query(
+    let closed = query(
         "UPDATE accounts SET password_hash = NULL, deactivated = TRUE
          WHERE user_id = $1 AND NOT deactivated",
     )
@@ -142,7 +139,7 @@ pub(super) async fn deactivate(
     anchor::clear(c, user).await?;
     sessions::end_all(c, user).await?;
     devices::delete_all_but(c, user, None).await?;
-    sqlx::query("DELETE FROM cross_signing WHERE user_id = $1")
+    query("DELETE FROM cross_signing WHERE user_id = $1")
         .bind(user.as_str())
         .execute(&mut *c)
         .await?;
@@ -154,11 +151,11 @@ pub(super) async fn cross_signing(
     c: &mut Connection,
     user: &UserId,
 ) -> Result<Option<String>, Error> {
-    let keys = sqlx::query_scalar("SELECT keys FROM cross_signing WHERE user_id = $1")
+    let row = query("SELECT keys FROM cross_signing WHERE user_id = $1")
         .bind(user.as_str())
         .fetch_optional(c)
         .await?;
-    Ok(keys)
+    Ok(row.map(|row| row.try_get("keys")).transpose()?)
 }
 
 pub(super) async fn set_cross_signing(
@@ -178,7 +175,7 @@ pub(super) async fn set_cross_signing(
         "INSERT INTO cross_signing (user_id, keys) VALUES ($1, $2)
          ON CONFLICT (user_id) DO UPDATE SET keys = excluded.keys"
     };
-    let kept = sqlx::query(statement).bind(user.as_str()).bind(keys).execute(&mut *c).await?;
+    let kept = query(statement).bind(user.as_str()).bind(keys).execute(&mut *c).await?;
     audit::record(c, event).await?;
     Ok(Settled::from(kept.rows_affected() == 1))
 }

@@ -4,7 +4,7 @@
 use myelin_two_factor::{RecoverySalt, Throttle};
 use ruma::UserId;
 
-use super::super::{Connection, Query};
+use super::super::{Connection, Query, query};
 use crate::{
     Error, Version,
     passage::Claim,
@@ -30,7 +30,7 @@ pub(in super::super) async fn claim(c: &mut Connection, claim: &Claim) -> Result
             recovery_window_failures = $9, recovery_wait_until = $10
          WHERE version = $1 AND user_id = $2"
     };
-    let query = sqlx::query(statement).bind(claim.version.0).bind(claim.user.as_str());
+    let query = query(statement).bind(claim.version.0).bind(claim.user.as_str());
     Ok(bind_counters(query, claim).execute(c).await?.rows_affected() == 1)
 }
 
@@ -52,7 +52,7 @@ fn bind_throttle<'q>(query: Query<'q>, throttle: &Throttle) -> Query<'q> {
 /// decided something about the user before, on whatever it was, must decide
 /// again.
 pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<(), Error> {
-    sqlx::query(
+    query(
         "INSERT INTO factors (user_id, version) VALUES ($1, 1)
          ON CONFLICT (user_id) DO UPDATE SET version = factors.version + 1",
     )
@@ -76,14 +76,14 @@ pub(super) async fn hold(
     } else {
         "UPDATE factors SET version = version WHERE user_id = $1 AND version = $2"
     };
-    let held = sqlx::query(statement).bind(user.as_str()).bind(version.0).execute(c).await?;
+    let held = query(statement).bind(user.as_str()).bind(version.0).execute(c).await?;
     Ok(held.rows_affected() == 1)
 }
 
 /// Raises the version of a user who has a row; `false` if there is none, and
 /// so nothing to change.
 pub(super) async fn raise_existing(c: &mut Connection, user: &UserId) -> Result<bool, Error> {
-    let raised = sqlx::query("UPDATE factors SET version = version + 1 WHERE user_id = $1")
+    let raised = query("UPDATE factors SET version = version + 1 WHERE user_id = $1")
         .bind(user.as_str())
         .execute(c)
         .await?;
@@ -97,7 +97,7 @@ pub(super) async fn set_recovery(
     user: &UserId,
     set: Option<(&RecoverySalt, myelin_ambient::Timestamp, usize)>,
 ) -> Result<(), Error> {
-    sqlx::query(
+    query(
         "UPDATE factors
          SET recovery_salt = $2, recovery_generated = $3, recovery_total = $4
          WHERE user_id = $1",
@@ -126,7 +126,7 @@ pub(super) async fn clear(c: &mut Connection, user: &UserId) -> Result<(), Error
         "DELETE FROM recovery_codes WHERE user_id = $1",
         "DELETE FROM app_passwords WHERE user_id = $1",
     ] {
-        sqlx::query(statement).bind(user.as_str()).execute(&mut *c).await?;
+        query(statement).bind(user.as_str()).execute(&mut *c).await?;
     }
     Ok(())
 }

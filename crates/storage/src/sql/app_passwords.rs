@@ -2,10 +2,9 @@
 
 use myelin_two_factor::{AppPasswordId, Name};
 use ruma::UserId;
-use sqlx::Row as _;
 
 use super::{
-    super::{Connection, Row},
+    super::{Columns as _, Connection, Row, query},
     anchor, audit,
 };
 use crate::{
@@ -27,7 +26,7 @@ pub(super) async fn create(
         return Ok(Settled::RollBack(Outcome::Stale));
     }
     let NewAppPassword { id, name, digest } = password;
-    let created = sqlx::query(
+    let created = query(
         "INSERT INTO app_passwords (id, user_id, name, digest, created)
          SELECT $1, $2, $3, $4, $5
          WHERE (SELECT COUNT(*) FROM app_passwords WHERE user_id = $2) < $6",
@@ -51,7 +50,7 @@ pub(super) async fn list(
     c: &mut Connection,
     user: &UserId,
 ) -> Result<Vec<ListedAppPassword>, Error> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT id, name, created, last_used FROM app_passwords
          WHERE user_id = $1 ORDER BY created, id",
     )
@@ -78,7 +77,7 @@ pub(super) async fn redeem(
     digest: &TokenDigest,
     event: Event,
 ) -> Result<Settled<Option<Version>>, Error> {
-    let id: Option<String> = sqlx::query_scalar(
+    let redeemed = query(
         "UPDATE app_passwords SET last_used = $3 WHERE digest = $2 AND user_id = $1
          RETURNING id",
     )
@@ -87,15 +86,15 @@ pub(super) async fn redeem(
     .bind(millis(event.at))
     .fetch_optional(&mut *c)
     .await?;
-    let Some(id) = id else { return Ok(Settled::RollBack(None)) };
+    let Some(redeemed) = redeemed else { return Ok(Settled::RollBack(None)) };
     // Whoever ends it raises the version before deleting the row, which is ours
     // until the end: the version is the one before, or the row was not found.
-    let version = sqlx::query_scalar("SELECT version FROM factors WHERE user_id = $1")
+    let factors = query("SELECT version FROM factors WHERE user_id = $1")
         .bind(user.as_str())
         .fetch_one(&mut *c)
         .await?;
-    audit::record(c, &Event { detail: Some(id), ..event }).await?;
-    Ok(Settled::Commit(Some(Version(version))))
+    audit::record(c, &Event { detail: Some(redeemed.try_get("id")?), ..event }).await?;
+    Ok(Settled::Commit(Some(Version(factors.try_get("version")?))))
 }
 
 pub(super) async fn revoke(
@@ -105,7 +104,7 @@ pub(super) async fn revoke(
     event: &Event,
 ) -> Result<Settled<bool>, Error> {
     anchor::raise_existing(c, user).await?;
-    let revoked = sqlx::query("DELETE FROM app_passwords WHERE user_id = $1 AND id = $2")
+    let revoked = query("DELETE FROM app_passwords WHERE user_id = $1 AND id = $2")
         .bind(user.as_str())
         .bind(id.as_str())
         .execute(&mut *c)
@@ -134,7 +133,7 @@ pub(super) async fn revoke_all(
 /// Ends all of the user's; says how many there were. The user's anchor is the
 /// caller's already.
 pub(super) async fn delete_all(c: &mut Connection, user: &UserId) -> Result<u64, Error> {
-    let deleted = sqlx::query("DELETE FROM app_passwords WHERE user_id = $1")
+    let deleted = query("DELETE FROM app_passwords WHERE user_id = $1")
         .bind(user.as_str())
         .execute(c)
         .await?;

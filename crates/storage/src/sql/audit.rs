@@ -1,9 +1,8 @@
 //! The audit log.
 
 use ruma::UserId;
-use sqlx::Row as _;
 
-use super::super::{Connection, Query, Row};
+use super::super::{Columns as _, Connection, Query, Row, query};
 use crate::{
     Action, Actor, Error, Event, Origin, RecordedEvent,
     values::{millis, timestamp, user},
@@ -16,7 +15,7 @@ const ADMIN: &str = "admin:";
 const USER: &str = "user";
 
 /// Binds the seven columns of an entry; all are null where there is none.
-pub(in super::super) fn bind<'q>(query: Query<'q>, event: Option<&Event>) -> Query<'q> {
+pub(in super::super) fn bind<'q>(query: Query<'q>, event: Option<&'q Event>) -> Query<'q> {
     let origin = event.map(|event| &event.origin);
     query
         .bind(event.map(|event| millis(event.at)))
@@ -29,7 +28,7 @@ pub(in super::super) fn bind<'q>(query: Query<'q>, event: Option<&Event>) -> Que
 }
 
 pub(in super::super) async fn record(c: &mut Connection, event: &Event) -> Result<(), Error> {
-    let insert = sqlx::query(
+    let insert = query(
         "INSERT INTO audit (at, user_id, action, actor, address, request_id, detail)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     );
@@ -42,7 +41,7 @@ pub(super) async fn events(
     user: &UserId,
     limit: u32,
 ) -> Result<Vec<RecordedEvent>, Error> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT id, at, user_id, action, actor, address, request_id, detail
          FROM audit WHERE user_id = $1 ORDER BY id DESC LIMIT $2",
     )

@@ -3,7 +3,10 @@
 use myelin_two_factor::{AuthenticatorId, Name, Throttle};
 use ruma::UserId;
 
-use super::{super::Connection, anchor, app_passwords, audit, enrolment, lookup, sessions};
+use super::{
+    super::{Connection, query},
+    anchor, app_passwords, audit, enrolment, lookup, sessions,
+};
 use crate::{Change, Error, Event, Outcome, passage::Claim, sealed::Sealer, settled::Settled};
 
 /// Applies `change` if the user's factors are still those of `read`.
@@ -99,7 +102,7 @@ pub(super) async fn rename(
     if !anchor::raise_existing(c, user).await? {
         return Ok(Settled::RollBack(false));
     }
-    let renamed = sqlx::query("UPDATE authenticators SET name = $3 WHERE user_id = $1 AND id = $2")
+    let renamed = query("UPDATE authenticators SET name = $3 WHERE user_id = $1 AND id = $2")
         .bind(user.as_str())
         .bind(id.as_str())
         .bind(name.as_str())

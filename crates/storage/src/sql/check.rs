@@ -1,11 +1,11 @@
 //! Is everything there that is needed to let people in?
 
-use super::super::Connection;
+use super::super::{Columns as _, Connection, query};
 use crate::{Error, Keyring, settled::Settled};
 
 /// Writes one row, so that a full disk and a read-only database show.
 pub(super) async fn write(c: &mut Connection) -> Result<Settled<()>, Error> {
-    sqlx::query("UPDATE probe SET beats = beats + 1 WHERE id = 1").execute(c).await?;
+    query("UPDATE probe SET beats = beats + 1 WHERE id = 1").execute(c).await?;
     Ok(Settled::Commit(()))
 }
 
@@ -27,7 +27,9 @@ pub(super) async fn key_ids(c: &mut Connection) -> Result<Vec<String>, Error> {
             FROM keys WHERE keys.id IS NOT NULL)
          SELECT id FROM keys WHERE id IS NOT NULL",
     ] {
-        ids.extend(sqlx::query_scalar::<_, String>(statement).fetch_all(&mut *c).await?);
+        for row in query(statement).fetch_all(&mut *c).await? {
+            ids.push(row.try_get("id")?);
+        }
     }
     Ok(ids)
 }

@@ -2,10 +2,9 @@
 
 use myelin_ambient::Timestamp;
 use ruma::{DeviceId, OwnedDeviceId, UserId};
-use sqlx::Row as _;
 
 use super::{
-    super::{Connection, Query, Row},
+    super::{Columns as _, Connection, Query, Row, query},
     accounts, audit,
 };
 use crate::{
@@ -20,10 +19,10 @@ pub(in super::super) const LIMIT: i64 = 1000;
 /// Binds the eight columns of a device, in the order of the table.
 pub(in super::super) fn bind<'q>(
     query: Query<'q>,
-    user: &UserId,
-    login: &DeviceLogin,
+    user: &'q UserId,
+    login: &'q DeviceLogin,
     now: Timestamp,
-    address: Option<&str>,
+    address: Option<&'q str>,
 ) -> Query<'q> {
     let DeviceLogin { device_id, display_name, tokens } = login;
     let query = query
@@ -51,7 +50,7 @@ pub(in super::super) async fn put(
     now: Timestamp,
     address: Option<&str>,
 ) -> Result<(), Error> {
-    let upsert = sqlx::query(
+    let upsert = query(
         "INSERT INTO devices (user_id, device_id, display_name, last_seen, last_seen_ip,
             access_token, access_expires, refresh_token)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -70,7 +69,7 @@ pub(super) async fn lookup_token(
     c: &mut Connection,
     token: &TokenDigest,
 ) -> Result<Option<(TokenOwner, bool)>, Error> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT user_id, device_id, access_expires,
             previous_refresh_token IS NOT NULL AS replaceable
          FROM devices WHERE access_token = $1",
@@ -95,11 +94,10 @@ pub(super) async fn settle(
     c: &mut Connection,
     token: &TokenDigest,
 ) -> Result<Settled<bool>, Error> {
-    let settled =
-        sqlx::query("UPDATE devices SET previous_refresh_token = NULL WHERE access_token = $1")
-            .bind(token.0.to_vec())
-            .execute(c)
-            .await?;
+    let settled = query("UPDATE devices SET previous_refresh_token = NULL WHERE access_token = $1")
+        .bind(token.0.to_vec())
+        .execute(c)
+        .await?;
     Ok(Settled::from(settled.rows_affected() == 1))
 }
 
@@ -113,7 +111,7 @@ pub(super) async fn refresh(
     tokens: &NewTokens,
     now: Timestamp,
 ) -> Result<Settled<Refreshed>, Error> {
-    let update = sqlx::query(
+    let update = query(
         "UPDATE devices
          SET last_seen = $2, access_token = $3, access_expires = $4, refresh_token = $5,
             previous_refresh_token = $1
@@ -129,7 +127,7 @@ pub(super) async fn refresh(
 }
 
 pub(super) async fn list(c: &mut Connection, user: &UserId) -> Result<Vec<Device>, Error> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT device_id, display_name, last_seen, last_seen_ip
          FROM devices WHERE user_id = $1 ORDER BY device_id",
     )
@@ -144,7 +142,7 @@ pub(super) async fn lookup(
     user: &UserId,
     id: &DeviceId,
 ) -> Result<Option<Device>, Error> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT device_id, display_name, last_seen, last_seen_ip
          FROM devices WHERE user_id = $1 AND device_id = $2",
     )
@@ -171,7 +169,7 @@ pub(super) async fn rename(
     name: Option<&str>,
 ) -> Result<Settled<bool>, Error> {
     let renamed =
-        sqlx::query("UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2")
+        query("UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2")
             .bind(user.as_str())
             .bind(id.as_str())
             .bind(name)
@@ -188,7 +186,7 @@ pub(super) async fn delete(
 ) -> Result<Settled<()>, Error> {
     accounts::lock(c, user).await?;
     for id in devices {
-        sqlx::query("DELETE FROM devices WHERE user_id = $1 AND device_id = $2")
+        query("DELETE FROM devices WHERE user_id = $1 AND device_id = $2")
             .bind(user.as_str())
             .bind(id.as_str())
             .execute(&mut *c)
@@ -215,7 +213,7 @@ pub(super) async fn delete_all_but(
     user: &UserId,
     kept: Option<&DeviceId>,
 ) -> Result<(), Error> {
-    sqlx::query("DELETE FROM devices WHERE user_id = $1 AND ($2 IS NULL OR device_id <> $2)")
+    query("DELETE FROM devices WHERE user_id = $1 AND ($2 IS NULL OR device_id <> $2)")
         .bind(user.as_str())
         .bind(kept.map(DeviceId::as_str))
         .execute(c)

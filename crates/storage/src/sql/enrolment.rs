@@ -5,7 +5,10 @@ use myelin_ambient::Timestamp;
 use myelin_two_factor::{AuthenticatorId, Name, Step, TotpSecret};
 use ruma::UserId;
 
-use super::{super::Connection, anchor};
+use super::{
+    super::{Connection, query},
+    anchor,
+};
 use crate::{
     Error, NewRecoveryCodes, SealedSecret,
     sealed::{Bound, Sealer},
@@ -20,14 +23,14 @@ pub(super) async fn begin(
     (id, name, secret): (&AuthenticatorId, &Name, &TotpSecret),
     at: Timestamp,
 ) -> Result<(), Error> {
-    sqlx::query("DELETE FROM authenticators WHERE user_id = $1 AND status = 'pending'")
+    query("DELETE FROM authenticators WHERE user_id = $1 AND status = 'pending'")
         .bind(user.as_str())
         .execute(&mut *c)
         .await?;
     let keyring = sealer.reload()?;
     let SealedSecret { key_id, bytes } =
         sealer.seal(keyring.current(), Bound::Totp(user, id), secret.expose());
-    sqlx::query(
+    query(
         "INSERT INTO authenticators (id, user_id, name, status, created, key_id, secret)
          VALUES ($1, $2, $3, 'pending', $4, $5, $6)",
     )
@@ -48,7 +51,7 @@ pub(super) async fn count_confirm_failure(
     id: &AuthenticatorId,
     failures: u8,
 ) -> Result<bool, Error> {
-    let updated = sqlx::query(
+    let updated = query(
         "UPDATE authenticators SET confirm_failures = $3
          WHERE user_id = $1 AND id = $2 AND status = 'pending'",
     )
@@ -68,7 +71,7 @@ pub(super) async fn confirm(
     Step(step): Step,
     at: Timestamp,
 ) -> Result<bool, Error> {
-    let confirmed = sqlx::query(
+    let confirmed = query(
         "UPDATE authenticators
          SET status = 'active', confirm_failures = 0, last_step = $3, last_used = $4
          WHERE user_id = $1 AND id = $2 AND status = 'pending'",
@@ -87,13 +90,12 @@ pub(super) async fn drop_pending(
     user: &UserId,
     id: &AuthenticatorId,
 ) -> Result<bool, Error> {
-    let dropped = sqlx::query(
-        "DELETE FROM authenticators WHERE user_id = $1 AND id = $2 AND status = 'pending'",
-    )
-    .bind(user.as_str())
-    .bind(id.as_str())
-    .execute(c)
-    .await?;
+    let dropped =
+        query("DELETE FROM authenticators WHERE user_id = $1 AND id = $2 AND status = 'pending'")
+            .bind(user.as_str())
+            .bind(id.as_str())
+            .execute(c)
+            .await?;
     Ok(dropped.rows_affected() == 1)
 }
 
@@ -104,18 +106,17 @@ pub(super) async fn remove(
     user: &UserId,
     id: &AuthenticatorId,
 ) -> Result<bool, Error> {
-    let removed = sqlx::query("DELETE FROM authenticators WHERE user_id = $1 AND id = $2")
+    let removed = query("DELETE FROM authenticators WHERE user_id = $1 AND id = $2")
         .bind(user.as_str())
         .bind(id.as_str())
         .execute(&mut *c)
         .await?;
-    let left: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM authenticators WHERE user_id = $1 AND status <> 'pending'",
-    )
-    .bind(user.as_str())
-    .fetch_one(&mut *c)
-    .await?;
-    if left == 0 {
+    let left =
+        query("SELECT 1 FROM authenticators WHERE user_id = $1 AND status <> 'pending' LIMIT 1")
+            .bind(user.as_str())
+            .fetch_optional(&mut *c)
+            .await?;
+    if left.is_none() {
         delete_codes(c, user).await?;
         anchor::set_recovery(c, user, None).await?;
     }
@@ -124,12 +125,10 @@ pub(super) async fn remove(
 
 /// Takes the user's active authenticators out of use.
 pub(super) async fn disable(c: &mut Connection, user: &UserId) -> Result<(), Error> {
-    sqlx::query(
-        "UPDATE authenticators SET status = 'disabled' WHERE user_id = $1 AND status = 'active'",
-    )
-    .bind(user.as_str())
-    .execute(c)
-    .await?;
+    query("UPDATE authenticators SET status = 'disabled' WHERE user_id = $1 AND status = 'active'")
+        .bind(user.as_str())
+        .execute(c)
+        .await?;
     Ok(())
 }
 
@@ -147,23 +146,18 @@ pub(super) async fn replace_codes(
     for (number, hash) in (0_u32..).zip(&codes.hashes) {
         let bound = Bound::Recovery(user, number);
         let SealedSecret { key_id, bytes } = sealer.seal(keyring.current(), bound, hash.expose());
-        sqlx::query(
-            "INSERT INTO recovery_codes (user_id, number, key_id, hash) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(user.as_str())
-        .bind(i64::from(number))
-        .bind(key_id)
-        .bind(bytes)
-        .execute(&mut *c)
-        .await?;
+        query("INSERT INTO recovery_codes (user_id, number, key_id, hash) VALUES ($1, $2, $3, $4)")
+            .bind(user.as_str())
+            .bind(i64::from(number))
+            .bind(key_id)
+            .bind(bytes)
+            .execute(&mut *c)
+            .await?;
     }
     Ok(())
 }
 
 async fn delete_codes(c: &mut Connection, user: &UserId) -> Result<(), Error> {
-    sqlx::query("DELETE FROM recovery_codes WHERE user_id = $1")
-        .bind(user.as_str())
-        .execute(c)
-        .await?;
+    query("DELETE FROM recovery_codes WHERE user_id = $1").bind(user.as_str()).execute(c).await?;
     Ok(())
 }

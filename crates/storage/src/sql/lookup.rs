@@ -6,9 +6,8 @@ use myelin_two_factor::{AuthenticatorId, Name, RecoverySalt, Status, Step, Throt
 use myelin_uia::{Bound, Session, SessionId};
 use ruma::{OwnedUserId, UserId};
 use serde::Deserialize;
-use sqlx::Row as _;
 
-use super::super::{Connection, Row};
+use super::super::{Columns as _, Connection, Row, query};
 use crate::{
     Enrolled, Error, Factors, RecoveryCodes, SealedSecret, Version,
     values::{array, optional_timestamp, split_stages, timestamp, unsigned, user},
@@ -53,7 +52,7 @@ pub(super) async fn session(
     id: &SessionId,
     now: i64,
 ) -> Result<Option<(Session, Option<Factors>)>, Error> {
-    let query = sqlx::query(SESSION).bind(id.digest().to_vec()).bind(now);
+    let query = query(SESSION).bind(id.digest().to_vec()).bind(now);
     let row = query.fetch_optional(c).await?;
     let Some(row) = row else {
         return Ok(None);
@@ -64,7 +63,7 @@ pub(super) async fn session(
 }
 
 pub(super) async fn factors(c: &mut Connection, user: &UserId) -> Result<Factors, Error> {
-    let row = sqlx::query(FACTORS).bind(user.as_str()).fetch_one(c).await?;
+    let row = query(FACTORS).bind(user.as_str()).fetch_one(c).await?;
     parse_factors(user.to_owned(), &row)
 }
 

@@ -11,7 +11,7 @@
 
 mod account_store;
 pub(super) mod accounts;
-mod anchor;
+pub(super) mod anchor;
 mod app_password_store;
 mod app_passwords;
 pub(super) mod audit;
@@ -23,7 +23,6 @@ mod enrolment;
 pub(super) mod lookup;
 mod reseal;
 pub(super) mod sessions;
-pub(super) mod stage;
 mod store;
 mod sweep;
 mod tokens;

@@ -5,9 +5,8 @@
 //! the row and finds its own columns as they were.
 
 use myelin_two_factor::AuthenticatorId;
-use sqlx::Row as _;
 
-use super::super::{Connection, Row};
+use super::super::{Columns as _, Connection, Row, query};
 use crate::{
     Error, Key, SealedSecret,
     sealed::{Bound, Sealer},
@@ -35,7 +34,7 @@ async fn authenticators(
     current: &Key,
     limit: i64,
 ) -> Result<i64, Error> {
-    let rows = sqlx::query(skip_locked!(
+    let rows = query(skip_locked!(
         "SELECT user_id, id, key_id, secret AS sealed FROM authenticators
          WHERE key_id < $1 OR key_id > $1 LIMIT $2"
     ))
@@ -48,7 +47,7 @@ async fn authenticators(
         let id = AuthenticatorId::parse(row.try_get("id")?)
             .ok_or(Error::Corrupt { what: "authenticator" })?;
         let (old, new) = anew(row, sealer, current, Bound::Totp(&owner, &id))?;
-        sqlx::query(
+        query(
             "UPDATE authenticators SET key_id = $3, secret = $4
              WHERE id = $1 AND key_id = $2 AND secret = $5",
         )
@@ -69,7 +68,7 @@ async fn codes(
     current: &Key,
     limit: i64,
 ) -> Result<(), Error> {
-    let rows = sqlx::query(skip_locked!(
+    let rows = query(skip_locked!(
         "SELECT user_id, number, key_id, hash AS sealed FROM recovery_codes
          WHERE key_id < $1 OR key_id > $1 LIMIT $2"
     ))
@@ -82,7 +81,7 @@ async fn codes(
         let number: i64 = row.try_get("number")?;
         let bound = Bound::Recovery(&owner, unsigned(number, "number")?);
         let (old, new) = anew(row, sealer, current, bound)?;
-        sqlx::query(
+        query(
             "UPDATE recovery_codes SET key_id = $4, hash = $5
              WHERE user_id = $1 AND number = $2 AND key_id = $3 AND hash = $6",
         )
@@ -111,12 +110,12 @@ fn anew(
 }
 
 async fn left(c: &mut Connection, current: &str) -> Result<u64, Error> {
-    let left: i64 = sqlx::query_scalar(
+    let row = query(
         "SELECT (SELECT COUNT(*) FROM authenticators WHERE key_id < $1 OR key_id > $1)
-            + (SELECT COUNT(*) FROM recovery_codes WHERE key_id < $1 OR key_id > $1)",
+            + (SELECT COUNT(*) FROM recovery_codes WHERE key_id < $1 OR key_id > $1) AS rows_left",
     )
     .bind(current)
     .fetch_one(c)
     .await?;
-    unsigned(left, "count")
+    unsigned(row.try_get("rows_left")?, "count")
 }

@@ -4,7 +4,7 @@ use myelin_uia::Session;
 use ruma::UserId;
 
 use super::{
-    super::{Connection, lock_owner},
+    super::{Connection, lock_owner, query},
     audit, web,
 };
 use crate::{
@@ -40,7 +40,7 @@ pub(super) async fn open(
 /// Ends the oldest sessions of this owner from this address, so that with one
 /// more there are no more than `limit`.
 async fn make_room(c: &mut Connection, owner: &str, bucket: &str, limit: u32) -> Result<(), Error> {
-    sqlx::query(
+    query(
         "DELETE FROM uia_sessions WHERE user_id = $1 AND bucket = $2 AND seq <= (
             SELECT seq FROM uia_sessions WHERE user_id = $1 AND bucket = $2
             ORDER BY seq DESC LIMIT 1 OFFSET $3)",
@@ -76,7 +76,7 @@ async fn make_room_for_one(
     limit: u32,
     now: i64,
 ) -> Result<bool, Error> {
-    let ended = sqlx::query(
+    let ended = query(
         "DELETE FROM uia_sessions WHERE user_id = $1 AND (expires <= $3 OR seq = (
             SELECT MIN(seq) FROM uia_sessions WHERE user_id = $1 AND expires > $3 AND (
                 SELECT COUNT(*) FROM uia_sessions WHERE user_id = $1 AND expires > $3) >= $2
@@ -96,7 +96,7 @@ async fn insert(
     owner: &str,
     bucket: &str,
 ) -> Result<(), Error> {
-    sqlx::query(
+    query(
         "INSERT INTO uia_sessions (id, user_id, bucket, binding, completed, expires, memo)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
@@ -122,7 +122,7 @@ pub(super) async fn end_all(c: &mut Connection, user: &UserId) -> Result<(), Err
         "DELETE FROM uia_sessions WHERE user_id = $1",
         "DELETE FROM login_tokens WHERE user_id = $1",
     ] {
-        sqlx::query(statement).bind(user.as_str()).execute(&mut *c).await?;
+        query(statement).bind(user.as_str()).execute(&mut *c).await?;
     }
     web::end_all(c, user).await
 }

@@ -3,9 +3,11 @@
 use myelin_ambient::Timestamp;
 use myelin_two_factor::limits::PENDING_LIFETIME;
 use ruma::UserId;
-use sqlx::Row as _;
 
-use super::{super::Connection, anchor};
+use super::{
+    super::{Columns as _, Connection, query},
+    anchor,
+};
 use crate::{
     Error,
     settled::Settled,
@@ -60,15 +62,14 @@ async fn expired(
     statement: &'static str,
     now: Timestamp,
 ) -> Result<Settled<u64>, Error> {
-    let deleted =
-        sqlx::query(statement).bind(millis(now)).bind(i64::from(BATCH)).execute(c).await?;
+    let deleted = query(statement).bind(millis(now)).bind(i64::from(BATCH)).execute(c).await?;
     Ok(Settled::Commit(deleted.rows_affected()))
 }
 
 /// Deletes the pending authenticators of up to [`BATCH`] users that were not
 /// confirmed in time; says how many.
 async fn pending(c: &mut Connection, now: Timestamp) -> Result<Settled<u64>, Error> {
-    let users = sqlx::query(
+    let users = query(
         "SELECT DISTINCT user_id FROM authenticators
          WHERE status = 'pending' AND (created <= $1 OR created > $2)
          ORDER BY user_id LIMIT $3",
@@ -90,7 +91,7 @@ async fn pending_of(c: &mut Connection, user: &UserId, now: Timestamp) -> Result
     anchor::raise_existing(c, user).await?;
     // One that seems to come from the future was made before the clock was set
     // back; the domain takes it for expired, too.
-    let deleted = sqlx::query(
+    let deleted = query(
         "DELETE FROM authenticators
          WHERE user_id = $1 AND status = 'pending' AND (created <= $2 OR created > $3)",
     )

@@ -3,7 +3,7 @@
 use ruma::{OwnedUserId, UserId};
 
 use super::{
-    super::{Connection, lock_owner},
+    super::{Columns as _, Connection, lock_owner, query},
     audit,
 };
 use crate::{
@@ -21,7 +21,7 @@ pub(super) async fn create_login_token(
     // Counting and inserting is one thing.
     lock_owner(c, owner_lock(Some(user), "")).await?;
     make_room(c, user).await?;
-    sqlx::query("INSERT INTO login_tokens (token, user_id, expires) VALUES ($1, $2, $3)")
+    query("INSERT INTO login_tokens (token, user_id, expires) VALUES ($1, $2, $3)")
         .bind(token.0.to_vec())
         .bind(user.as_str())
         .bind(expires)
@@ -34,7 +34,7 @@ pub(super) async fn create_login_token(
 /// Ends the tokens that run out first, so that with one more there are no more
 /// than [`LOGIN_TOKENS`].
 async fn make_room(c: &mut Connection, user: &UserId) -> Result<(), Error> {
-    sqlx::query(
+    query(
         "DELETE FROM login_tokens WHERE user_id = $1 AND (expires, token) <= (
             SELECT expires, token FROM login_tokens WHERE user_id = $1
             ORDER BY expires DESC, token DESC LIMIT 1 OFFSET $2)",
@@ -51,12 +51,12 @@ pub(super) async fn redeem_login_token(
     token: &TokenDigest,
     now: i64,
 ) -> Result<Settled<Option<OwnedUserId>>, Error> {
-    let owner: Option<String> = sqlx::query_scalar(
-        "DELETE FROM login_tokens WHERE token = $1 AND expires > $2 RETURNING user_id",
-    )
-    .bind(token.0.to_vec())
-    .bind(now)
-    .fetch_optional(c)
-    .await?;
-    Ok(Settled::Commit(owner.map(user).transpose()?))
+    let redeemed =
+        query("DELETE FROM login_tokens WHERE token = $1 AND expires > $2 RETURNING user_id")
+            .bind(token.0.to_vec())
+            .bind(now)
+            .fetch_optional(c)
+            .await?;
+    let owner = redeemed.map(|row| user(row.try_get("user_id")?)).transpose()?;
+    Ok(Settled::Commit(owner))
 }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use myelin_ambient::Timestamp;
 use ruma::UserId;
-use sqlx::Row as _;
 
 use super::{
-    super::{Connection, lock_owner},
+    super::{Columns as _, Connection, lock_owner, query},
     anchor, audit,
 };
 use crate::{
@@ -29,7 +28,7 @@ pub(super) async fn open(
         return Ok(Settled::RollBack(Outcome::Stale));
     }
     lock_owner(c, owner_lock(Some(user), "")).await?;
-    sqlx::query(
+    query(
         "DELETE FROM web_sessions WHERE user_id = $1 AND (last_seen, id) <= (
             SELECT last_seen, id FROM web_sessions WHERE user_id = $1
             ORDER BY last_seen DESC, id DESC LIMIT 1 OFFSET $2)",
@@ -38,7 +37,7 @@ pub(super) async fn open(
     .bind(i64::from(WEB_SESSIONS - 1))
     .execute(&mut *c)
     .await?;
-    sqlx::query(
+    query(
         "INSERT INTO web_sessions (id, user_id, created, last_seen, expires)
          VALUES ($1, $2, $3, $4, $5)",
     )
@@ -61,7 +60,7 @@ pub(super) async fn lookup(
     idle: Duration,
     now: Timestamp,
 ) -> Result<Option<WebSession>, Error> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT user_id, created, last_seen, expires FROM web_sessions
          WHERE id = $1 AND expires > $2 AND last_seen > $3",
     )
@@ -85,7 +84,7 @@ pub(super) async fn seen(
     id: &TokenDigest,
     now: Timestamp,
 ) -> Result<Settled<bool>, Error> {
-    let seen = sqlx::query("UPDATE web_sessions SET last_seen = $2 WHERE id = $1")
+    let seen = query("UPDATE web_sessions SET last_seen = $2 WHERE id = $1")
         .bind(id.0.to_vec())
         .bind(millis(now))
         .execute(c)
@@ -94,7 +93,7 @@ pub(super) async fn seen(
 }
 
 pub(super) async fn end(c: &mut Connection, id: &TokenDigest) -> Result<Settled<()>, Error> {
-    sqlx::query("DELETE FROM web_sessions WHERE id = $1").bind(id.0.to_vec()).execute(c).await?;
+    query("DELETE FROM web_sessions WHERE id = $1").bind(id.0.to_vec()).execute(c).await?;
     Ok(Settled::Commit(()))
 }
 
@@ -103,7 +102,7 @@ pub(super) async fn end_all(c: &mut Connection, user: &UserId) -> Result<(), Err
     for statement in
         ["DELETE FROM web_sessions WHERE user_id = $1", "DELETE FROM grants WHERE user_id = $1"]
     {
-        sqlx::query(statement).bind(user.as_str()).execute(&mut *c).await?;
+        query(statement).bind(user.as_str()).execute(&mut *c).await?;
     }
     Ok(())
 }
@@ -120,7 +119,7 @@ pub(super) async fn put_grant(
     }
     lock_owner(c, owner_lock(Some(user), "")).await?;
     // The one that is renewed goes first: the digest may be there once.
-    sqlx::query(
+    query(
         "DELETE FROM grants WHERE user_id = $1 AND (digest = $3 OR (expires, digest) <= (
             SELECT expires, digest FROM grants WHERE user_id = $1 AND digest <> $3
             ORDER BY expires DESC, digest DESC LIMIT 1 OFFSET $2))",
@@ -130,7 +129,7 @@ pub(super) async fn put_grant(
     .bind(digest.0.to_vec())
     .execute(&mut *c)
     .await?;
-    sqlx::query("INSERT INTO grants (digest, user_id, expires) VALUES ($1, $2, $3)")
+    query("INSERT INTO grants (digest, user_id, expires) VALUES ($1, $2, $3)")
         .bind(digest.0.to_vec())
         .bind(user.as_str())
         .bind(expires)
@@ -146,12 +145,11 @@ pub(super) async fn redeem_grant(
     user: &UserId,
     now: i64,
 ) -> Result<Settled<bool>, Error> {
-    let spent =
-        sqlx::query("DELETE FROM grants WHERE digest = $1 AND user_id = $2 AND expires > $3")
-            .bind(digest.0.to_vec())
-            .bind(user.as_str())
-            .bind(now)
-            .execute(c)
-            .await?;
+    let spent = query("DELETE FROM grants WHERE digest = $1 AND user_id = $2 AND expires > $3")
+        .bind(digest.0.to_vec())
+        .bind(user.as_str())
+        .bind(now)
+        .execute(c)
+        .await?;
     Ok(Settled::from(spent.rows_affected() == 1))
 }

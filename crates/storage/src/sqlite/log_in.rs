@@ -4,7 +4,7 @@ use myelin_ambient::Timestamp;
 use ruma::UserId;
 
 use super::{
-    Backend, Connection,
+    Backend, Connection, query,
     sql::{accounts, audit, devices},
     version,
 };
@@ -43,7 +43,7 @@ pub(super) async fn log_in(
 
 /// Deletes the devices seen longest ago beyond the limit, never this one.
 async fn make_room(c: &mut Connection, user: &UserId, login: &DeviceLogin) -> Result<(), Error> {
-    sqlx::query(
+    query(
         "DELETE FROM devices WHERE user_id = $1 AND device_id IN (
             SELECT device_id FROM devices WHERE user_id = $1 AND device_id <> $2
             ORDER BY last_seen DESC, device_id LIMIT -1 OFFSET $3)",

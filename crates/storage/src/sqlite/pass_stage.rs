@@ -1,100 +1,17 @@
-//! Passing a stage, in one command: each part is handed to SQLite's thread by
-//! itself otherwise, and back.
-//!
-//! The first part is made only if everything that the later ones need is
-//! there, and each later one only if the one before it was made (`changes()`).
-//! The one writer has locked everything: nothing changes in between. So the
-//! command does the whole or nothing.
+//! Passing a stage: each part goes on only if the one before it found what the
+//! decision was made on, and the one thread has locked everything in between.
 
 use super::{
-    Backend,
-    sql::stage::{self, Statements},
+    Backend, Connection, query,
+    sql::{anchor, audit},
+    version,
 };
-use crate::{Error, Event, passage::Passage, settled::Settled};
-
-/// Whether the session stands where the decision found it.
-macro_rules! stands {
-    () => {
-        "id = $1 AND user_id = $2 AND completed = $3 AND expires > $4"
-    };
-}
-
-/// Raises the version and writes the counters, if the code (`$unspent`) is
-/// still there to be spent, and spends it (`$spend`).
-macro_rules! spent {
-    ($unspent:literal, $spend:literal) => {
-        concat!(
-            "UPDATE factors SET version = version + 1,
-                totp_in_a_row = $15, totp_window_started = $16,
-                totp_window_failures = $17, totp_wait_until = $18,
-                recovery_in_a_row = $19, recovery_window_started = $20,
-                recovery_window_failures = $21, recovery_wait_until = $22
-            WHERE user_id = $2 AND version = $14
-                AND EXISTS (SELECT 1 FROM uia_sessions WHERE ",
-            stands!(),
-            ") AND EXISTS (SELECT 1 FROM ",
-            $unspent,
-            ");
-            UPDATE ",
-            $spend,
-            " AND changes() = 1;"
-        )
-    };
-}
-
-/// Moves the session, which answers with a row, and writes the event.
-macro_rules! moved {
-    ($before:expr, $move:literal, $if:literal) => {
-        concat!(
-            $before,
-            $move,
-            " WHERE ",
-            stands!(),
-            " AND ",
-            $if,
-            " RETURNING 1;
-            INSERT INTO audit (at, user_id, action, actor, address, request_id, detail)
-            SELECT $7, $8, $9, $10, $11, $12, $13 WHERE changes() = 1 AND $7 IS NOT NULL"
-        )
-    };
-}
-
-/// The statements with `$move` for the session.
-macro_rules! statements {
-    ($move:literal) => {
-        Statements {
-            nothing: moved!(
-                "",
-                $move,
-                "($14 IS NULL
-                    OR COALESCE((SELECT version FROM factors WHERE user_id = $2), 0) = $14)"
-            ),
-            // RFC 6238 §5.2: a code is accepted once.
-            totp: moved!(
-                spent!(
-                    "authenticators
-                    WHERE user_id = $2 AND id = $23 AND status = 'active'
-                        AND (last_step IS NULL OR last_step < $24)",
-                    "authenticators SET last_step = $24, last_used = $4
-                    WHERE user_id = $2 AND id = $23"
-                ),
-                $move,
-                "changes() = 1"
-            ),
-            recovery: moved!(
-                spent!(
-                    "recovery_codes WHERE user_id = $2 AND number = $23 AND used IS NULL",
-                    "recovery_codes SET used = $4 WHERE user_id = $2 AND number = $23"
-                ),
-                $move,
-                "changes() = 1"
-            ),
-        }
-    };
-}
-
-const ADVANCE: Statements = statements!("UPDATE uia_sessions SET completed = $5");
-const END: Statements = statements!("DELETE FROM uia_sessions");
+use crate::{
+    Error, Event,
+    passage::{Cost, Passage, Spent},
+    settled::Settled,
+    values::signed,
+};
 
 /// Commits `passage`; `false` if it was decided on something that has changed.
 pub(super) async fn pass_stage(
@@ -102,12 +19,69 @@ pub(super) async fn pass_stage(
     passage: Passage,
     event: Option<Event>,
 ) -> Result<bool, Error> {
-    db.command(move |c| {
+    db.write(move |c| {
         Box::pin(async move {
-            let statements = if passage.finishes { &END } else { &ADVANCE };
-            let query = stage::query(statements, &passage, event.as_ref());
-            Ok(Settled::Commit(query.fetch_all(c).await?.len() == 1))
+            let passes = pay(c, &passage).await? && move_session(c, &passage).await?;
+            if passes && let Some(event) = &event {
+                audit::record(c, event).await?;
+            }
+            Ok(Settled::from(passes))
         })
     })
     .await
+}
+
+/// Spends what the stage costs, if the user's factors are still those of the
+/// decision.
+async fn pay(c: &mut Connection, passage: &Passage) -> Result<bool, Error> {
+    let (claim, spent) = match &passage.cost {
+        Cost::Nothing(None) => return Ok(true),
+        Cost::Nothing(Some((user, read))) => return version::is_at(c, user, *read).await,
+        Cost::Code(claim, spent) => (claim, spent),
+    };
+    if !anchor::claim(c, claim).await? {
+        return Ok(false);
+    }
+    let update = match spent {
+        // RFC 6238 §5.2: a code is accepted once.
+        Spent::Totp { authenticator, step } => query(
+            "UPDATE authenticators SET last_step = $3, last_used = $4
+             WHERE user_id = $1 AND id = $2 AND status = 'active'
+                AND (last_step IS NULL OR last_step < $3)",
+        )
+        .bind(claim.user.as_str())
+        .bind(authenticator.as_str())
+        .bind(signed(step.0)),
+        Spent::Recovery { index } => query(
+            "UPDATE recovery_codes SET used = $3
+             WHERE user_id = $1 AND number = $2 AND used IS NULL",
+        )
+        .bind(claim.user.as_str())
+        .bind(i64::from(*index)),
+    };
+    Ok(update.bind(passage.now).execute(c).await?.rows_affected() == 1)
+}
+
+/// Moves the session, if it stands where the decision found it.
+async fn move_session(c: &mut Connection, passage: &Passage) -> Result<bool, Error> {
+    let moved = if passage.finishes {
+        query(
+            "DELETE FROM uia_sessions
+             WHERE id = $1 AND user_id = $2 AND completed = $3 AND expires > $4",
+        )
+    } else {
+        query(
+            "UPDATE uia_sessions SET completed = $5
+             WHERE id = $1 AND user_id = $2 AND completed = $3 AND expires > $4",
+        )
+    };
+    let moved = moved
+        .bind(passage.session.as_slice())
+        .bind(passage.user.as_str())
+        .bind(passage.before.as_str())
+        .bind(passage.now)
+        .bind(passage.after.as_str())
+        .execute(c)
+        .await?;
+    Ok(moved.rows_affected() == 1)
 }

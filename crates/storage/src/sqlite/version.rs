@@ -3,7 +3,7 @@
 
 use ruma::UserId;
 
-use super::Connection;
+use super::{Columns as _, Connection, query};
 use crate::{Error, Version};
 
 /// Whether the user's factors and password are still those of `version`. A user
@@ -13,9 +13,10 @@ pub(super) async fn is_at(
     user: &UserId,
     version: Version,
 ) -> Result<bool, Error> {
-    let now: Option<i64> = sqlx::query_scalar("SELECT version FROM factors WHERE user_id = $1")
+    let row = query("SELECT version FROM factors WHERE user_id = $1")
         .bind(user.as_str())
         .fetch_optional(c)
         .await?;
-    Ok(now.unwrap_or(0) == version.0)
+    let now = row.map_or(Ok(0), |row| row.try_get("version"))?;
+    Ok(version == Version(now))
 }

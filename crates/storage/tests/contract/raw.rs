@@ -4,15 +4,14 @@
 use std::{fs, path::PathBuf};
 
 use data_encoding::HEXLOWER;
+use myelin_storage::Error;
 use myelin_testing::TestDatabase;
-use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
-};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::task::JoinHandle;
 
 /// A connection that is not the store's.
 pub(crate) enum Raw {
-    Sqlite(SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(PgConnection),
 }
 
@@ -21,17 +20,18 @@ impl Raw {
         if database.is_postgres() {
             Self::Postgres(PgConnection::connect(database.url()).await.expect("it connects"))
         } else {
-            let options = SqliteConnectOptions::new().filename(file(database));
-            let connection = SqliteConnection::connect_with(&options).await;
-            Self::Sqlite(connection.expect("it connects"))
+            Self::Sqlite(rusqlite::Connection::open(file(database)).expect("it connects"))
         }
     }
 
-    pub(crate) async fn execute(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn execute(&mut self, statement: &'static str) -> Result<(), Error> {
         match self {
-            Self::Sqlite(c) => sqlx::query(statement).execute(c).await.map(drop),
-            Self::Postgres(c) => sqlx::query(statement).execute(c).await.map(drop),
+            Self::Sqlite(c) => c.execute_batch(statement)?,
+            Self::Postgres(c) => {
+                sqlx::query(statement).execute(c).await?;
+            }
         }
+        Ok(())
     }
 
     /// Returns once somebody waits for a row in this database, or `task` is over.

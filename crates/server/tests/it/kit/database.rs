@@ -5,7 +5,7 @@ use std::sync::Arc;
 use myelin_ambient::SystemEntropy;
 use myelin_storage::{FixedKeySource, Keyring, OpenOptions, Quota};
 use myelin_testing::Postgres;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
 /// On what a test runs.
@@ -61,17 +61,14 @@ impl Database {
 
     /// Changes the data behind the server's back.
     pub(crate) async fn execute(&self, statement: &'static str) {
-        let done = match self.kind {
-            Kind::Sqlite => {
-                let mut connection = SqliteConnection::connect(&self.url).await.expect("it opens");
-                sqlx::query(statement).execute(&mut connection).await.map(drop)
-            }
+        match self.kind {
+            Kind::Sqlite => self.file().execute_batch(statement).expect("the statement is right"),
             Kind::Postgres => {
                 let mut connection = PgConnection::connect(&self.url).await.expect("it answers");
-                sqlx::query(statement).execute(&mut connection).await.map(drop)
+                let done = sqlx::query(statement).execute(&mut connection).await;
+                done.expect("the statement is right");
             }
-        };
-        done.expect("the statement is right");
+        }
     }
 
     /// How many rows a table has.
@@ -81,17 +78,22 @@ impl Database {
 
     /// The number that a query asks for.
     pub(crate) async fn number(&self, query: &str) -> i64 {
-        let query = AssertSqlSafe(query.to_owned());
-        let number = match self.kind {
+        match self.kind {
             Kind::Sqlite => {
-                let mut connection = SqliteConnection::connect(&self.url).await.expect("it opens");
-                sqlx::query_scalar(query).fetch_one(&mut connection).await
+                let number = self.file().query_row(query, [], |row| row.get(0));
+                number.expect("the query is right")
             }
             Kind::Postgres => {
                 let mut connection = PgConnection::connect(&self.url).await.expect("it answers");
-                sqlx::query_scalar(query).fetch_one(&mut connection).await
+                let query = AssertSqlSafe(query.to_owned());
+                let number = sqlx::query_scalar(query).fetch_one(&mut connection).await;
+                number.expect("the query is right")
             }
-        };
-        number.expect("the query is right")
+        }
+    }
+
+    fn file(&self) -> rusqlite::Connection {
+        let path = self.url.strip_prefix("sqlite:").expect("it is a file");
+        rusqlite::Connection::open(path).expect("it opens")
     }
 }

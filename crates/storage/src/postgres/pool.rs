@@ -1,4 +1,4 @@
-//! Connections that are kept open, for one database or the other.
+//! Connections that are kept open.
 //!
 //! The pool that comes with sqlx asks the database after every use whether the
 //! connection is still good, which doubles the round trips of a verb that is
@@ -8,7 +8,6 @@
 use std::{
     fmt,
     ops::{Deref, DerefMut},
-    pin::Pin,
     time::Duration,
 };
 
@@ -16,8 +15,9 @@ use deadpool::{
     Runtime,
     managed::{self, Metrics, Object, PoolError, QueueMode, RecycleResult},
 };
-use sqlx::Connection;
+use sqlx::{Connection as _, postgres::PgConnectOptions};
 
+use super::{Connection, ready};
 use crate::Error;
 
 /// How long a request waits for a connection.
@@ -31,23 +31,15 @@ const IDLE: Duration = Duration::from_secs(1);
 /// back.
 const AGE: Duration = Duration::from_mins(30);
 
-/// Opens one.
-pub(crate) type Open<C> = fn(
-    &<C as Connection>::Options,
-) -> Pin<Box<dyn Future<Output = Result<C, sqlx::Error>> + Send + '_>>;
-
 /// The connections of one database.
-pub(crate) struct Pool<C: Connection + 'static>(managed::Pool<Opener<C>>);
+#[derive(Clone)]
+pub(super) struct Pool(managed::Pool<Opener>);
 
-impl<C: Connection + 'static> Pool<C> {
+impl Pool {
     /// Opens the first connection, so that an address that leads nowhere is
     /// noticed at once.
-    pub(crate) async fn open(
-        options: C::Options,
-        connections: u32,
-        open: Open<C>,
-    ) -> Result<Self, Error> {
-        let pool = managed::Pool::builder(Opener { options, open })
+    pub(super) async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, Error> {
+        let pool = managed::Pool::builder(Opener { options })
             .max_size(connections.max(1) as usize)
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
@@ -62,7 +54,7 @@ impl<C: Connection + 'static> Pool<C> {
     }
 
     /// Waits for a connection.
-    pub(crate) async fn acquire(&self) -> Result<Lease<C>, Error> {
+    pub(super) async fn acquire(&self) -> Result<Lease, Error> {
         let connection = self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             _ => sqlx::Error::PoolTimedOut,
@@ -71,32 +63,29 @@ impl<C: Connection + 'static> Pool<C> {
     }
 }
 
-impl<C: Connection + 'static> Clone for Pool<C> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<C: Connection + 'static> fmt::Debug for Pool<C> {
+impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pool").field(&self.0.status()).finish()
     }
 }
 
-struct Opener<C: Connection + 'static> {
-    options: C::Options,
-    open: Open<C>,
+struct Opener {
+    options: PgConnectOptions,
 }
 
-impl<C: Connection + 'static> managed::Manager for Opener<C> {
-    type Type = C;
+impl managed::Manager for Opener {
+    type Type = Connection;
     type Error = sqlx::Error;
 
-    async fn create(&self) -> Result<C, sqlx::Error> {
-        (self.open)(&self.options).await
+    async fn create(&self) -> Result<Connection, sqlx::Error> {
+        ready(&self.options).await
     }
 
-    async fn recycle(&self, connection: &mut C, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        metrics: &Metrics,
+    ) -> RecycleResult<sqlx::Error> {
         if metrics.age() > AGE {
             return Err(managed::RecycleError::message("it is old"));
         }
@@ -108,30 +97,30 @@ impl<C: Connection + 'static> managed::Manager for Opener<C> {
 }
 
 /// A connection that goes back to the pool.
-pub(crate) struct Lease<C: Connection + 'static>(Option<Object<Opener<C>>>);
+pub(super) struct Lease(Option<Object<Opener>>);
 
-impl<C: Connection + 'static> Lease<C> {
+impl Lease {
     /// Gives back a connection with which nothing is under way.
-    pub(crate) fn done(mut self) {
+    pub(super) fn done(mut self) {
         self.0 = None;
     }
 }
 
-impl<C: Connection + 'static> Deref for Lease<C> {
-    type Target = C;
+impl Deref for Lease {
+    type Target = Connection;
 
-    fn deref(&self) -> &C {
+    fn deref(&self) -> &Connection {
         self.0.as_deref().expect("invariant: it is given back once")
     }
 }
 
-impl<C: Connection + 'static> DerefMut for Lease<C> {
-    fn deref_mut(&mut self) -> &mut C {
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Connection {
         self.0.as_deref_mut().expect("invariant: it is given back once")
     }
 }
 
-impl<C: Connection + 'static> Drop for Lease<C> {
+impl Drop for Lease {
     /// The caller went away or had an error: a transaction may be open and an
     /// answer unread. Asking the connection ends both, or shows that it is
     /// broken; until then nobody else gets it, and what it holds is held.
