@@ -17,6 +17,8 @@ import time
 import requests
 
 PERIOD = 30
+# Longer than the server waits for a homeserver.
+TIMEOUT_S = 60
 PASSWORD = "correct horse battery staple"
 
 
@@ -79,7 +81,8 @@ class Person:
 
     def send(self, method: str, path: str, body: dict) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return requests.request(method, self.base + path, json=body, headers=headers, timeout=30)
+        url = self.base + path
+        return requests.request(method, url, json=body, headers=headers, timeout=TIMEOUT_S)
 
     def register(self) -> None:
         body = {"username": self.name, "password": PASSWORD}
@@ -108,7 +111,7 @@ class Person:
     def login_request(self) -> requests.Response:
         identifier = {"type": "m.id.user", "user": self.name}
         body = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD}
-        return requests.post(self.base + "/login", json=body, timeout=30)
+        return requests.post(self.base + "/login", json=body, timeout=TIMEOUT_S)
 
     def password_stage(self) -> str:
         challenge = self.login_request()
@@ -120,7 +123,7 @@ class Person:
 
     def second_stage(self, session: str, stage: str, token: str) -> requests.Response:
         body = {"auth": {"type": stage, "session": session, "token": token}}
-        return requests.post(self.base + "/login", json=body, timeout=30)
+        return requests.post(self.base + "/login", json=body, timeout=TIMEOUT_S)
 
     def confirmed(
         self, method: str, path: str, proof: tuple | None, body: dict | None = None
@@ -140,7 +143,7 @@ class Person:
 
     def providers(self) -> dict:
         headers = {"Authorization": f"Bearer {self.token}"}
-        answer = requests.get(self.base + "/account/two-factor", headers=headers, timeout=30)
+        answer = requests.get(self.base + "/account/two-factor", headers=headers, timeout=TIMEOUT_S)
         expect(answer.status_code == 200, answer.text)
         return answer.json()["providers"]
 
@@ -151,7 +154,7 @@ class Person:
 def whoami(target: str, token: str) -> str:
     headers = {"Authorization": f"Bearer {token}"}
     url = f"{target}/_matrix/client/v3/account/whoami"
-    return requests.get(url, headers=headers, timeout=30).json()["user_id"]
+    return requests.get(url, headers=headers, timeout=TIMEOUT_S).json()["user_id"]
 
 
 def refused(answer: requests.Response) -> None:

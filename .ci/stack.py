@@ -12,6 +12,7 @@ in a temporary directory and ends when it is done.
 import argparse
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -83,6 +84,10 @@ class Process:
                 self.stop()
                 sys.exit(f"{command[0]} does not start:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.1)
+
+    def peak_memory_kib(self) -> int:
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -162,7 +167,8 @@ class Stack:
         self.gateway = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.gateway}"
         self.settings = self._settings()
-        self._run("myelin", [self.tools.myelin, "serve"], self.url + "/ready", **self.settings)
+        command = [self.tools.myelin, "serve"]
+        self.myelin = self._run("myelin", command, self.url + "/ready", **self.settings)
 
     def _settings(self) -> dict[str, str]:
         logo = self.directory / "logo.svg"
