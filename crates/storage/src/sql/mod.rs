@@ -1,7 +1,7 @@
 //! The verbs in SQL that both databases understand.
 //!
 //! The files of this folder are compiled once for each database: `Connection`,
-//! `Row`, `Query` and the macros for row locks come from the module that
+//! `Row`, `query` and the macros for row locks come from the module that
 //! includes them, so that no query is written twice. What one database does
 //! better in its own way is in its own folder, under the same name.
 //!
