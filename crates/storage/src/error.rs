@@ -35,7 +35,7 @@ pub enum Error {
     },
     /// The schema could not be brought up to date.
     #[error("the database could not be migrated")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The keyring could not be read.
     #[error("the keyring is not available")]
     Keyring(#[from] KeyringError),
@@ -64,6 +64,12 @@ pub enum Error {
 impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
         Self::Unavailable(cause.into())
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for Error {
+    fn from(cause: sqlx::migrate::MigrateError) -> Self {
+        Self::Migration(cause.into())
     }
 }
 

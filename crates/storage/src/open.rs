@@ -193,6 +193,18 @@ mod tests {
         assert!(matches!(refused, Error::Migration(_)), "{refused}");
     }
 
+    #[tokio::test]
+    async fn file_of_another_program_is_refused_and_stays_as_it_is() {
+        let (_folder, url) = folder();
+        execute(&url, "CREATE TABLE devices (name TEXT)");
+        let Error::Migration(refused) = open(&options(url.clone(), true)).await.unwrap_err() else {
+            panic!("it is no trouble of the database");
+        };
+        assert_eq!(refused.to_string(), "table devices already exists");
+        // Neither table was kept.
+        execute(&url, "CREATE TABLE factors (a); CREATE TABLE _sqlx_migrations (a)");
+    }
+
     #[test]
     fn debug_shows_no_password_of_the_database() {
         let options = options("postgres://me:hunter2@localhost/x".to_owned(), true);

@@ -53,6 +53,9 @@ use pass_stage::pass_stage;
 use pool::Pool;
 use sql::Engine;
 
+/// Statements that a connection keeps prepared: all that there are.
+const STATEMENTS: usize = 256;
+
 /// The isolation that the verbs are proved for, whatever the server's default.
 /// Nobody waits for ever for a lock, and a process that stands still does not
 /// keep its locks.
@@ -69,7 +72,9 @@ async fn lock_owner(c: &mut Connection, owner: i64) -> Result<(), Error> {
 }
 
 pub(crate) async fn open(options: &OpenOptions, sealer: Sealer) -> Result<Database, Error> {
-    let connect = PgConnectOptions::from_str(&options.url)?.disable_statement_logging();
+    let connect = PgConnectOptions::from_str(&options.url)?
+        .statement_cache_capacity(STATEMENTS)
+        .disable_statement_logging();
     // A connection of its own, which is closed whatever comes: the lock under
     // which schemas are migrated ends with it.
     let mut connection = connect.connect().await?;

@@ -109,7 +109,11 @@ fn migrate(connection: &mut rusqlite::Connection) -> Result<Schema, Error> {
 }
 
 fn apply(connection: &rusqlite::Connection, migration: &Migration) -> Result<(), Error> {
-    connection.execute_batch(migration.sql.as_str())?;
+    connection.execute_batch(migration.sql.as_str()).map_err(|cause| match cause {
+        // As it is, it would show the whole migration.
+        rusqlite::Error::SqlInputError { msg, .. } => Error::Migration(msg.into()),
+        cause => Error::Migration(cause.into()),
+    })?;
     connection.execute(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (?1, ?2, TRUE, ?3, 0)",

@@ -39,7 +39,7 @@ impl Pool {
     /// Opens the first connection, so that an address that leads nowhere is
     /// noticed at once.
     pub(super) async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, Error> {
-        let pool = managed::Pool::builder(Opener { options })
+        let pool = managed::Pool::builder(Opener(options))
             .max_size(connections.max(1) as usize)
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
@@ -69,16 +69,14 @@ impl fmt::Debug for Pool {
     }
 }
 
-struct Opener {
-    options: PgConnectOptions,
-}
+struct Opener(PgConnectOptions);
 
 impl managed::Manager for Opener {
     type Type = Connection;
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Connection, sqlx::Error> {
-        ready(&self.options).await
+        ready(&self.0).await
     }
 
     async fn recycle(

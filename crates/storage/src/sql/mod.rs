@@ -1,8 +1,8 @@
 //! The verbs in SQL that both databases understand.
 //!
-//! The files of this folder are compiled once for each database: `Connection`,
-//! `Row`, `query` and the macros for row locks come from the module that
-//! includes them, so that no query is written twice. What one database does
+//! The files of this folder are compiled once for each database: connections,
+//! statements, rows and locks come from the module that includes them, so that
+//! no query is written twice. What one database does
 //! better in its own way is in its own folder, under the same name.
 //!
 //! Locks are always taken in this order, so that no two verbs wait for each

@@ -23,6 +23,7 @@ use std::{
     pin::pin,
     task::{Context, Poll, Waker},
     thread,
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -36,6 +37,10 @@ const GROUP: usize = 256;
 
 /// Requests that wait at most; beyond it, callers wait to wait.
 const QUEUE: usize = 1024;
+
+/// How long a read waits for its answer, and a write for its place in the
+/// queue, where the disk does not answer. A write that has its place is done.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// Hands requests to the threads, which end with the last one of these.
 #[derive(Clone, Debug)]
@@ -53,13 +58,14 @@ impl Backend {
         })
     }
 
-    /// Reads. Each statement sees one moment; no two see the same.
+    /// Reads. All statements of one read see the same moment.
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send + 'static,
     {
-        ask(&self.reader, move |c| finish(work(c)).map(Settled::Commit)).await
+        let read = ask(&self.reader, move |c| finish(work(c)).map(Settled::Commit));
+        tokio::time::timeout(WAIT, read).await.unwrap_or_else(|_| Err(given_up()))
     }
 
     /// Writes, as one transaction: waits until `work` is committed, or rolled
@@ -89,12 +95,12 @@ where
 {
     let (reply, answer) = oneshot::channel();
     let span = Span::current();
-    let asked = Asked { work: Some(work), result: Err(given_up()), reply: Some(reply), span };
-    thread.send(Box::new(asked)).await.map_err(|_| given_up())?;
+    let asked = Asked { work: Some(work), result: None, reply: Some(reply), span };
+    thread.send_timeout(Box::new(asked), WAIT).await.map_err(|_| given_up())?;
     answer.await.map_err(|_| given_up())?
 }
 
-/// The thread stopped in the middle of it.
+/// The thread did not get to it, or stopped in the middle of it.
 fn given_up() -> Error {
     Error::Unavailable("the request was given up".into())
 }
@@ -110,7 +116,7 @@ trait Request: Send {
 
 struct Asked<T, F> {
     work: Option<F>,
-    result: Result<T, Error>,
+    result: Option<Result<T, Error>>,
     reply: Option<oneshot::Sender<Result<T, Error>>>,
     span: Span,
 }
@@ -127,17 +133,17 @@ where
             Ok(Settled::RollBack(value)) => (false, Ok(value)),
             Err(error) => (false, Err(error)),
         };
-        self.result = result;
+        self.result = Some(result);
         keep
     }
 
     fn answer(&mut self, group: Result<(), Error>) {
         let Some(reply) = self.reply.take() else { return };
-        let result = std::mem::replace(&mut self.result, Err(given_up()));
-        let _ = reply.send(match group {
-            Err(error) if result.is_ok() || self.work.is_some() => Err(error),
+        let _ = reply.send(match (self.result.take(), group) {
             // Its own error says more than the group's.
-            _ => result,
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(result), Ok(())) => result,
+            (None, Ok(())) => Err(given_up()),
         });
     }
 }
@@ -164,10 +170,11 @@ fn spawn(
             if requests.blocking_recv_many(&mut group, GROUP) == 0 {
                 return;
             }
-            let connected = connection.take().map_or_else(|| open(&path), Ok);
             // A panic ends the group and not the thread. Its requests are
             // dropped, which their callers notice.
-            let served = catch_unwind(AssertUnwindSafe(|| serve_group(connected, group, serve)));
+            let served = catch_unwind(AssertUnwindSafe(|| {
+                serve_group(connection.take().map_or_else(|| open(&path), Ok), group, serve)
+            }));
             connection = served.unwrap_or(None);
         }
     };
@@ -203,10 +210,12 @@ fn serve_group(
 fn look(c: &mut Connection, reads: &mut [Box<dyn Request>]) -> Result<(), rusqlite::Error> {
     c.run("BEGIN")?;
     for read in reads {
-        read.run(c);
+        // There is nothing to undo for the others.
+        let _ = catch_unwind(AssertUnwindSafe(|| read.run(c)));
         read.answer(Ok(()));
     }
-    c.run("COMMIT")
+    // An error of the disk has ended it already.
+    if c.raw().is_autocommit() { Ok(()) } else { c.run("COMMIT") }
 }
 
 /// Does what the group writes, and commits it.
@@ -346,10 +355,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn read_that_panics_ends_neither_thread() {
+    async fn read_that_panics_takes_no_other_with_it() {
         let (_folder, path, db) = backend();
-        let panicked: Result<(), _> = db.read(|_| Box::pin(async { panic!("on purpose") })).await;
-        assert!(panicked.is_err());
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        // All are queued while the first is at work.
+        let (first, panicked, other, ()) = tokio::join!(
+            db.read(move |_| Box::pin(async move { Ok(held.recv().is_err()) })),
+            db.read(|_| Box::pin(async { if true { panic!("on purpose") } else { Ok(()) } })),
+            db.read(|c| Box::pin(async move { Ok(query("SELECT 1").fetch_all(c).await?.len()) })),
+            async { drop(release) },
+        );
+        assert!(first.is_ok() && panicked.is_err() && other.is_ok());
         let failed = db.read(|c| {
             Box::pin(async move { Ok(query("SELECT nonsense").fetch_all(c).await?.len()) })
         });

@@ -37,8 +37,8 @@ impl Connection {
         Self::try_open(path)
     }
 
-    /// Opens a file that exists, and changes nothing in it. Not read-only: whoever
-    /// is first after a crash must be able to recover the log.
+    /// Opens a file that exists, for statements that change nothing. Not
+    /// read-only: whoever is first after a crash must be able to recover the log.
     pub(super) fn open_to_read(path: &Path) -> Result<Self, Error> {
         let connection = Self::open(path)?;
         connection.0.pragma_update(None, "query_only", true)?;
@@ -49,9 +49,11 @@ impl Connection {
     fn try_open(path: &Path) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = rusqlite::Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Who opens tries again by itself.
+        connection.busy_timeout(Duration::ZERO)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         Ok(Self(connection))
