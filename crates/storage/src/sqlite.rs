@@ -34,6 +34,7 @@ mod backend;
 mod connection;
 mod log_in;
 mod pass_stage;
+mod request;
 #[path = "sql/mod.rs"]
 mod sql;
 mod version;
