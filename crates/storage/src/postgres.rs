@@ -40,14 +40,25 @@ macro_rules! json_rows {
     };
 }
 
+/// That the column by which a row is found is one of the keys.
+macro_rules! found {
+    ($column:literal) => {
+        concat!($column, " = ANY($1)")
+    };
+}
+
 mod backend;
+mod finder;
 mod log_in;
 mod pass_stage;
 mod pool;
 #[path = "sql/mod.rs"]
 mod sql;
+mod stage;
+mod together;
 
 use backend::Backend;
+use finder::Finder;
 use log_in::log_in;
 use pass_stage::pass_stage;
 use pool::Pool;
@@ -58,9 +69,11 @@ const STATEMENTS: usize = 256;
 
 /// The isolation that the verbs are proved for, whatever the server's default.
 /// Nobody waits for ever for a lock, and a process that stands still does not
-/// keep its locks.
+/// keep its locks. Every statement finds its rows by key, whatever the key: its
+/// plan is made once.
 const SESSION: &str = "
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    SET plan_cache_mode = force_generic_plan;
     SET lock_timeout = '5s';
     SET statement_timeout = '15s';
     SET idle_in_transaction_session_timeout = '15s'";

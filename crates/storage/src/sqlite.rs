@@ -30,8 +30,16 @@ macro_rules! json_rows {
     };
 }
 
+/// That the column by which a row is found is the key.
+macro_rules! found {
+    ($column:literal) => {
+        concat!($column, " = $1")
+    };
+}
+
 mod backend;
 mod connection;
+mod finder;
 mod log_in;
 mod pass_stage;
 mod request;
@@ -41,6 +49,7 @@ mod version;
 
 use backend::Backend;
 use connection::{Columns, Connection, Query, Row, query};
+use finder::Finder;
 use log_in::log_in;
 use pass_stage::pass_stage;
 use sql::Engine;

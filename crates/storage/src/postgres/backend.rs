@@ -2,16 +2,19 @@
 
 use sqlx::Connection as _;
 
-use super::{Connection, Pool};
+use super::{Connection, Pool, pass_stage::Stages};
 use crate::{Error, settled::Settled, work::Work};
 
-/// The connections of one database.
+/// The connections of one database, and the stages that wait to be passed.
 #[derive(Clone, Debug)]
-pub(super) struct Backend(Pool);
+pub(super) struct Backend {
+    pub(super) pool: Pool,
+    pub(super) stages: Stages,
+}
 
 impl Backend {
-    pub(super) const fn new(pool: Pool) -> Self {
-        Self(pool)
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { stages: Stages::new(&pool), pool }
     }
 
     /// Reads. Each statement sees one moment; no two see the same.
@@ -28,7 +31,7 @@ impl Backend {
     where
         F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, T> + Send,
     {
-        let mut connection = self.0.acquire().await?;
+        let mut connection = self.pool.acquire().await?;
         let result = work(&mut connection).await?;
         connection.done();
         Ok(result)
@@ -40,7 +43,7 @@ impl Backend {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> Work<'c, Settled<T>> + Send + 'static,
     {
-        let mut connection = self.0.acquire().await?;
+        let mut connection = self.pool.acquire().await?;
         let mut transaction = connection.begin().await?;
         let value = match work(&mut transaction).await? {
             Settled::Commit(value) => {

@@ -54,7 +54,7 @@ impl Pool {
     }
 
     /// Waits for a connection.
-    pub(super) async fn acquire(&self) -> Result<Lease, Error> {
+    pub(super) async fn acquire(&self) -> Result<Lease, sqlx::Error> {
         let connection = self.0.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             _ => sqlx::Error::PoolTimedOut,

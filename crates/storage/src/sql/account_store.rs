@@ -87,15 +87,12 @@ impl Accounts for Engine {
 
     #[instrument(level = "debug", skip_all)]
     async fn lookup_token(&self, token: &TokenDigest) -> Result<Option<TokenOwner>, Error> {
-        let token = *token;
-        let found = self
-            .db
-            .read(move |c| Box::pin(async move { devices::lookup_token(c, &token).await }))
-            .await?;
+        let found = self.tokens.find(&token.0, devices::owner).await?;
         let Some((owner, true)) = found else {
             return Ok(found.map(|(owner, _)| owner));
         };
         // The first use after a refresh, and the only one that writes.
+        let token = *token;
         let holds = self
             .db
             .write(move |c| Box::pin(async move { devices::settle(c, &token).await }))

@@ -14,17 +14,36 @@ const ADMIN: &str = "admin:";
 /// How a user who acts for itself is written.
 const USER: &str = "user";
 
-/// Binds the seven columns of an entry; all are null where there is none.
+/// The seven columns of an entry; all are null where there is none.
+pub(in super::super) struct Entry<'e> {
+    pub(in super::super) at: Option<i64>,
+    pub(in super::super) user: Option<&'e str>,
+    pub(in super::super) action: Option<&'static str>,
+    pub(in super::super) actor: Option<String>,
+    pub(in super::super) address: Option<String>,
+    pub(in super::super) request_id: Option<&'e str>,
+    pub(in super::super) detail: Option<&'e str>,
+}
+
+impl<'e> From<Option<&'e Event>> for Entry<'e> {
+    fn from(event: Option<&'e Event>) -> Self {
+        let origin = event.map(|event| &event.origin);
+        Self {
+            at: event.map(|event| millis(event.at)),
+            user: event.map(|event| event.user.as_str()),
+            action: event.map(|event| event.action.as_str()),
+            actor: origin.map(|origin| actor(&origin.actor)),
+            address: origin.and_then(|origin| origin.address).map(|address| address.to_string()),
+            request_id: origin.and_then(|origin| origin.request_id.as_deref()),
+            detail: event.and_then(|event| event.detail.as_deref()),
+        }
+    }
+}
+
+/// Binds the columns of an entry.
 pub(in super::super) fn bind<'q>(query: Query<'q>, event: Option<&'q Event>) -> Query<'q> {
-    let origin = event.map(|event| &event.origin);
-    query
-        .bind(event.map(|event| millis(event.at)))
-        .bind(event.map(|event| event.user.as_str()))
-        .bind(event.map(|event| event.action.as_str()))
-        .bind(origin.map(|origin| actor(&origin.actor)))
-        .bind(origin.and_then(|origin| origin.address).map(|address| address.to_string()))
-        .bind(origin.and_then(|origin| origin.request_id.as_deref()))
-        .bind(event.and_then(|event| event.detail.as_deref()))
+    let Entry { at, user, action, actor, address, request_id, detail } = event.into();
+    query.bind(at).bind(user).bind(action).bind(actor).bind(address).bind(request_id).bind(detail)
 }
 
 pub(in super::super) async fn record(c: &mut Connection, event: &Event) -> Result<(), Error> {

@@ -63,29 +63,23 @@ pub(in super::super) async fn put(
     Ok(())
 }
 
+/// Whom access tokens name.
+pub(super) const TOKEN: &str = concat!(
+    "SELECT access_token, user_id, device_id, access_expires,
+        previous_refresh_token IS NOT NULL AS replaceable
+     FROM devices WHERE ",
+    found!("access_token")
+);
+
 /// Whom an access token names, and whether the refresh token before it still
 /// works.
-pub(super) async fn lookup_token(
-    c: &mut Connection,
-    token: &TokenDigest,
-) -> Result<Option<(TokenOwner, bool)>, Error> {
-    let row = query(
-        "SELECT user_id, device_id, access_expires,
-            previous_refresh_token IS NOT NULL AS replaceable
-         FROM devices WHERE access_token = $1",
-    )
-    .bind(token.0.to_vec())
-    .fetch_optional(c)
-    .await?;
-    let owner = |row: &Row| {
-        let owner = TokenOwner {
-            user: user(row.try_get("user_id")?)?,
-            device_id: row.try_get::<String, _>("device_id")?.into(),
-            expires: optional_timestamp(row.try_get("access_expires")?)?,
-        };
-        Ok((owner, row.try_get("replaceable")?))
+pub(super) fn owner(row: &Row) -> Result<(TokenOwner, bool), Error> {
+    let owner = TokenOwner {
+        user: user(row.try_get("user_id")?)?,
+        device_id: row.try_get::<String, _>("device_id")?.into(),
+        expires: optional_timestamp(row.try_get("access_expires")?)?,
     };
-    row.as_ref().map(owner).transpose()
+    Ok((owner, row.try_get("replaceable")?))
 }
 
 /// Ends the refresh token that this access token was issued for, now that it is

@@ -16,7 +16,7 @@ use crate::{
 /// A user's factors in one row, where `$from` has a `user_id`: the columns of
 /// the anchor, and the authenticators and codes as JSON.
 macro_rules! factors {
-    ($columns:literal, $from:literal, $condition:literal) => {
+    ($columns:literal, $from:literal, $condition:expr) => {
         concat!(
             "SELECT ",
             $columns,
@@ -40,26 +40,18 @@ macro_rules! factors {
 }
 
 pub(in super::super) const SESSION: &str = factors!(
-    "w.user_id, w.binding, w.completed, w.expires, w.memo,",
+    "w.id, w.user_id, w.binding, w.completed, w.expires, w.memo,",
     "uia_sessions",
-    "WHERE w.id = $1 AND w.expires > $2"
+    concat!("WHERE ", found!("w.id"))
 );
 
 pub(in super::super) const FACTORS: &str = factors!("", "(SELECT CAST($1 AS TEXT) AS user_id)", "");
 
-pub(super) async fn session(
-    c: &mut Connection,
-    id: &SessionId,
-    now: i64,
-) -> Result<Option<(Session, Option<Factors>)>, Error> {
-    let query = query(SESSION).bind(id.digest().to_vec()).bind(now);
-    let row = query.fetch_optional(c).await?;
-    let Some(row) = row else {
-        return Ok(None);
-    };
-    let session = parse_session(&row, id)?;
-    let factors = session.user.clone().map(|user| parse_factors(user, &row)).transpose()?;
-    Ok(Some((session, factors)))
+/// A session, and the factors of its user where it has one.
+pub(super) fn session(row: &Row, id: &SessionId) -> Result<(Session, Option<Factors>), Error> {
+    let session = parse_session(row, id)?;
+    let factors = session.user.clone().map(|user| parse_factors(user, row)).transpose()?;
+    Ok((session, factors))
 }
 
 pub(super) async fn factors(c: &mut Connection, user: &UserId) -> Result<Factors, Error> {

@@ -7,7 +7,8 @@
 //!
 //! Locks are always taken in this order, so that no two verbs wait for each
 //! other: the account, the user's anchor row in `factors`, the owner's lock of
-//! a quota, the session, the rest.
+//! a quota, the session, the rest. Stages that are passed together take their
+//! anchors in the order of the users' names.
 
 mod account_store;
 pub(super) mod accounts;

@@ -46,10 +46,8 @@ impl Store for Engine {
         id: &SessionId,
         now: Timestamp,
     ) -> Result<Option<(Session, Option<Factors>)>, Error> {
-        let id = id.clone();
-        self.db
-            .read(move |c| Box::pin(async move { lookup::session(c, &id, millis(now)).await }))
-            .await
+        let found = self.sessions.find(&id.digest(), |row| lookup::session(row, id)).await?;
+        Ok(found.filter(|(session, _)| session.expires > now))
     }
 
     #[instrument(level = "debug", skip_all)]

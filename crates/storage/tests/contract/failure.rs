@@ -10,13 +10,16 @@ use myelin_testing::fixture::{
 };
 use myelin_testing::postgres::Cluster;
 use myelin_testing::race::race;
-use myelin_testing::{NOW, TestDatabase, on_every_database, run};
+use myelin_testing::{NOW, SeededUser, TestDatabase, on_every_database, run};
 use myelin_two_factor::{Step, Throttle};
-use myelin_uia::SessionId;
+use myelin_uia::{Session, SessionId};
+use ruma::OwnedUserId;
 
 use crate::devices::{login, register};
 use crate::raw::Raw;
-use crate::support::{alice, bob, change, code, current_step, finish, is_open, log, snapshot};
+use crate::support::{
+    alice, bob, change, code, current_step, finish, is_open, log, snapshot, times, try_finish,
+};
 
 on_every_database!(
     two_processes_may_open_a_new_database_at_once,
@@ -24,6 +27,8 @@ on_every_database!(
     a_verb_that_was_abandoned_is_whole_or_nothing,
     abandoned_verbs_do_not_use_up_connections,
     a_writer_that_is_kept_waiting_fails_and_recovers,
+    a_stage_that_cannot_be_passed_holds_up_no_other,
+    a_user_who_is_kept_waiting_holds_up_no_other_for_long,
 );
 
 /// Longer than this nobody waits for a database that does not answer.
@@ -144,6 +149,88 @@ async fn a_writer_that_is_kept_waiting_fails_and_recovers(database: &TestDatabas
     other.execute("ROLLBACK").await.expect("the other one lets go");
     assert_eq!(snapshot(&*store, &alice(), &[&session]).await, before);
     assert!(finish(&*store, &session, &factors, code(&user, current_step())).await);
+}
+
+/// Users who each have a session that waits for a code.
+async fn many(store: &dyn Store) -> Vec<(SeededUser, Session, Factors)> {
+    let mut many = Vec::new();
+    for number in 0..24 {
+        let name = OwnedUserId::try_from(format!("@user{number}:localhost")).expect("it is a name");
+        let user = enrol(store, &name, 2, NOW).await;
+        let session = open_login(store, &name, NOW).await;
+        let factors = factors_of(store, &name).await;
+        many.push((user, session, factors));
+    }
+    many
+}
+
+/// All of them pass at once; which did.
+async fn finish_all(
+    store: &Arc<dyn Store>,
+    many: &[(SeededUser, Session, Factors)],
+) -> Vec<Result<bool, Error>> {
+    race(many.iter().map(|(user, session, factors)| {
+        let (store, session, factors) = (store.clone(), session.clone(), factors.clone());
+        let spend = code(user, current_step());
+        async move { try_finish(&*store, &session, &factors, spend).await }
+    }))
+    .await
+}
+
+async fn a_stage_that_cannot_be_passed_holds_up_no_other(database: &TestDatabase) {
+    let store = database.open().await.store;
+    let many = many(&*store).await;
+    // A session that is gone, a code that was spent, factors that have changed.
+    let gone = |number: usize| number % 8 == 3;
+    let spent = |number: usize| number % 8 == 5;
+    let changed = |number: usize| number % 8 == 7;
+    for (number, (user, _, factors)) in many.iter().enumerate() {
+        if spent(number) {
+            let other = open_login(&*store, &user.user, NOW).await;
+            assert!(finish(&*store, &other, factors, code(user, current_step())).await);
+        } else if changed(number) {
+            let throttle = Throttle::default();
+            let count = Change::CountTotpFailure { throttle, disable: false };
+            assert!(change(&*store, factors, count, Action::TotpFailed).await);
+        }
+    }
+    let mut other = Raw::connect(database).await;
+    let gone_ones = "DELETE FROM uia_sessions
+        WHERE user_id IN ('@user3:localhost', '@user11:localhost', '@user19:localhost')";
+    other.execute(gone_ones).await.expect("it answers");
+    let passed = finish_all(&store, &many).await;
+    for (number, passed) in passed.into_iter().enumerate() {
+        let stale = gone(number) || spent(number) || changed(number);
+        assert_eq!(passed.expect("it answers"), !stale, "user {number}");
+        let (user, session, factors) = &many[number];
+        let entries = times(&*store, &user.user, Action::TotpPassed).await;
+        assert_eq!(entries, usize::from(!stale || spent(number)), "user {number}");
+        assert_eq!(is_open(&*store, session).await, stale && !gone(number), "user {number}");
+        let version = factors_of(&*store, &user.user).await.version;
+        assert_eq!(version == factors.version, gone(number), "user {number}");
+    }
+}
+
+async fn a_user_who_is_kept_waiting_holds_up_no_other_for_long(database: &TestDatabase) {
+    if !database.is_postgres() {
+        return; // There are no locks of users.
+    }
+    let store = database.open().await.store;
+    let many = many(&*store).await;
+    let mut other = Raw::connect(database).await;
+    other.execute("BEGIN").await.expect("it answers");
+    let taken = "SELECT 1 FROM factors WHERE user_id = '@user7:localhost' FOR UPDATE";
+    other.execute(taken).await.expect("nobody else holds it");
+    let passed = tokio::time::timeout(PATIENCE, finish_all(&store, &many)).await;
+    for (number, passed) in passed.expect("nobody waits longer").into_iter().enumerate() {
+        match number {
+            7 => assert!(matches!(passed, Err(Error::Unavailable(_))), "{passed:?}"),
+            _ => assert!(passed.expect("it answers"), "user {number}"),
+        }
+    }
+    other.execute("ROLLBACK").await.expect("the other one lets go");
+    let (user, session, factors) = &many[7];
+    assert!(finish(&*store, session, factors, code(user, current_step())).await);
 }
 
 type Verb = Pin<Box<dyn Future<Output = (&'static str, Result<(), Error>)> + Send>>;

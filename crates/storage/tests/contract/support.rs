@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use myelin_ambient::Timestamp;
 use myelin_storage::{
-    Action, Change, Enrolled, Event, Factors, Outcome, RecordedEvent, SealedSecret, Spend, Store,
+    Action, Change, Enrolled, Error, Event, Factors, Outcome, RecordedEvent, SealedSecret, Spend,
+    Store,
 };
 use myelin_testing::fixture::{event, factors_of, flows, login_binding};
 use myelin_testing::{NOW, SeededUser};
@@ -55,20 +56,30 @@ pub(crate) async fn finish(
     factors: &Factors,
     spend: Spend,
 ) -> bool {
+    try_finish(store, session, factors, spend).await.expect("the store answers")
+}
+
+/// The same, where the store may fail.
+pub(crate) async fn try_finish(
+    store: &dyn Store,
+    session: &Session,
+    factors: &Factors,
+    spend: Spend,
+) -> Result<bool, Error> {
     let (stage, action) = match &spend {
         Spend::Recovery { .. } => (Stage::Recovery, Action::RecoveryPassed),
         _ => (Stage::Totp, Action::TotpPassed),
     };
     let event = event(&factors.user, action, NOW);
     let admitted = admit(session, stage);
-    let outcome = store.pass_stage(admitted, Some(factors), spend, NOW, Some(event)).await;
-    match outcome.expect("the store answers") {
+    let outcome = store.pass_stage(admitted, Some(factors), spend, NOW, Some(event)).await?;
+    Ok(match outcome {
         Outcome::Committed(progress) => {
             assert!(matches!(progress, Progress::Done(_)), "the code is the last stage");
             true
         }
         Outcome::Stale => false,
-    }
+    })
 }
 
 /// A change decided on `factors`; whether it was committed.

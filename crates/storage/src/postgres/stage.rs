@@ -1,0 +1,241 @@
+//! Passing stages, as many as wait, in one statement.
+//!
+//! The parts of the statement see the same moment, the one at which it began;
+//! a row that it locks or changes is looked at again as it is by then. So each
+//! part is gated on the one before it, and the order is what makes it whole:
+//!
+//! 1. `held` takes the user's anchor row if its version is still the one that
+//!    the decision was made on. Where a code is spent, that raises the version
+//!    and writes the counters. Where nothing is spent, the row is shared: who
+//!    changes the factors or the password waits, or has been waited for.
+//! 2. `moved` moves the session, if it stands where the decision found it.
+//! 3. `spent` spends the code if it is still there to be spent, and `logged`
+//!    writes the event.
+//!
+//! Of those in a group who want the same row, one gets it: no row is changed
+//! twice by one statement. So two who spend one code, or move one session, are
+//! never both answered with their number.
+//!
+//! The last line divides by zero where an anchor was taken, but its session had
+//! moved on or its code was gone. Then the statement fails as a whole, and
+//! nothing of it is written.
+
+use myelin_two_factor::Throttle;
+
+use super::{Query, query, sql::audit::Entry};
+use crate::{
+    Event,
+    passage::{Claim, Cost, Passage, Spent},
+    values::{millis, signed},
+};
+
+/// What is asked: a row of each array is a stage.
+macro_rules! asked {
+    () => {
+        "WITH asked AS (
+            SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+                $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) WITH ORDINALITY AS asked (
+                session, owner, before, now, after,
+                at, user_id, action, actor, address, request_id, detail, version,
+                totp_in_a_row, totp_window_started, totp_window_failures, totp_wait_until,
+                recovery_in_a_row, recovery_window_started, recovery_window_failures,
+                recovery_wait_until, authenticator, code, number)
+        )"
+    };
+}
+
+/// Where nothing is spent. The version is null where there is no user. `anchor`
+/// shows the row as it is once it is taken. A row that is only being inserted is
+/// not seen: then nothing has been committed that could make the decision stale,
+/// and this comes before it.
+macro_rules! shared {
+    () => {
+        ", held AS (
+            SELECT asked.* FROM asked LEFT JOIN LATERAL (
+                SELECT version FROM factors
+                WHERE user_id = owner AND asked.version IS NOT NULL FOR SHARE
+            ) AS anchor ON TRUE
+            WHERE asked.version IS NULL OR COALESCE(anchor.version, 0) = asked.version
+        )"
+    };
+}
+
+macro_rules! raised {
+    () => {
+        ", held AS (
+            UPDATE factors SET version = factors.version + 1,
+                totp_in_a_row = asked.totp_in_a_row,
+                totp_window_started = asked.totp_window_started,
+                totp_window_failures = asked.totp_window_failures,
+                totp_wait_until = asked.totp_wait_until,
+                recovery_in_a_row = asked.recovery_in_a_row,
+                recovery_window_started = asked.recovery_window_started,
+                recovery_window_failures = asked.recovery_window_failures,
+                recovery_wait_until = asked.recovery_wait_until
+            FROM asked
+            WHERE factors.user_id = owner AND factors.version = asked.version
+            RETURNING asked.*
+        )"
+    };
+}
+
+/// What a session goes through, if it stands where the decision found it.
+macro_rules! advanced {
+    () => {
+        concat!(", moved AS (UPDATE uia_sessions SET completed = after FROM held", stands!())
+    };
+}
+macro_rules! ended {
+    () => {
+        concat!(", moved AS (DELETE FROM uia_sessions USING held", stands!())
+    };
+}
+macro_rules! stands {
+    () => {
+        " WHERE id = session AND uia_sessions.user_id = owner AND completed = before
+            AND expires > now
+        RETURNING held.*)"
+    };
+}
+
+/// RFC 6238 §5.2: a code is accepted once.
+macro_rules! totp {
+    () => {
+        ", spent AS (
+            UPDATE authenticators SET last_step = code, last_used = now FROM moved
+            WHERE authenticators.user_id = owner AND id = authenticator AND status = 'active'
+                AND (last_step IS NULL OR last_step < code)
+            RETURNING id
+        )"
+    };
+}
+macro_rules! recovery {
+    () => {
+        ", spent AS (
+            UPDATE recovery_codes SET used = now FROM moved
+            WHERE recovery_codes.user_id = owner AND recovery_codes.number = code
+                AND used IS NULL
+            RETURNING code
+        )"
+    };
+}
+
+macro_rules! logged {
+    () => {
+        ", logged AS (
+            INSERT INTO audit (at, user_id, action, actor, address, request_id, detail)
+            SELECT at, user_id, action, actor, address, request_id, detail FROM moved
+            WHERE action IS NOT NULL
+        )"
+    };
+}
+
+/// The numbers of those who passed.
+macro_rules! passed {
+    () => {
+        " SELECT number, 1 / CAST(
+            (SELECT COUNT(*) FROM spent) = (SELECT COUNT(*) FROM held) AS INTEGER
+        ) FROM held"
+    };
+}
+
+/// SQLSTATE of a division by zero.
+pub(super) const NOT_WHOLE: &str = "22012";
+
+/// For sessions that go on, and for those that end. PostgreSQL prepares every
+/// part of a statement before the first runs, so each case has its own.
+type Statements = [&'static str; 2];
+
+const NOTHING: Statements = [
+    concat!(asked!(), shared!(), advanced!(), logged!(), " SELECT number FROM moved"),
+    concat!(asked!(), shared!(), ended!(), logged!(), " SELECT number FROM moved"),
+];
+const TOTP: Statements = [
+    concat!(asked!(), raised!(), advanced!(), totp!(), logged!(), passed!()),
+    concat!(asked!(), raised!(), ended!(), totp!(), logged!(), passed!()),
+];
+const RECOVERY: Statements = [
+    concat!(asked!(), raised!(), advanced!(), recovery!(), logged!(), passed!()),
+    concat!(asked!(), raised!(), ended!(), recovery!(), logged!(), passed!()),
+];
+
+/// A stage that was decided on.
+pub(super) struct Stage {
+    pub(super) passage: Passage,
+    pub(super) event: Option<Event>,
+}
+
+impl Stage {
+    /// The statement for stages like this one.
+    pub(super) fn statement(&self) -> &'static str {
+        let statements = match &self.passage.cost {
+            Cost::Nothing(_) => NOTHING,
+            Cost::Code(_, Spent::Totp { .. }) => TOTP,
+            Cost::Code(_, Spent::Recovery { .. }) => RECOVERY,
+        };
+        statements[usize::from(self.passage.finishes)]
+    }
+
+    fn throttle(&self, of: fn(&Claim) -> &Throttle) -> Option<&Throttle> {
+        match &self.passage.cost {
+            Cost::Nothing(_) => None,
+            Cost::Code(claim, _) => Some(of(claim)),
+        }
+    }
+
+    fn version(&self) -> Option<i64> {
+        match &self.passage.cost {
+            Cost::Nothing(read) => read.as_ref().map(|(_, version)| version.0),
+            Cost::Code(claim, _) => Some(claim.version.0),
+        }
+    }
+
+    /// The authenticator, and the step or the number of the code.
+    fn code(&self) -> (Option<&str>, Option<i64>) {
+        match &self.passage.cost {
+            Cost::Nothing(_) => (None, None),
+            Cost::Code(_, Spent::Totp { authenticator, step }) => {
+                (Some(authenticator.as_str()), Some(signed(step.0)))
+            }
+            Cost::Code(_, Spent::Recovery { index }) => (None, Some(i64::from(*index))),
+        }
+    }
+}
+
+/// The statement, asked for these stages.
+pub(super) fn bound<'q>(statement: &'static str, stages: &[&'q Stage]) -> Query<'q> {
+    let passages = column(stages, |stage| &stage.passage);
+    let entries = column(stages, |stage| Entry::from(stage.event.as_ref()));
+    let codes = column(stages, |stage| stage.code());
+    let query = query(statement)
+        .bind(column(&passages, |passage| passage.session.as_slice()))
+        .bind(column(&passages, |passage| passage.user.as_str()))
+        .bind(column(&passages, |passage| passage.before.as_str()))
+        .bind(column(&passages, |passage| passage.now))
+        .bind(column(&passages, |passage| passage.after.as_str()))
+        .bind(column(&entries, |entry| entry.at))
+        .bind(column(&entries, |entry| entry.user))
+        .bind(column(&entries, |entry| entry.action))
+        .bind(column(&entries, |entry| entry.actor.clone()))
+        .bind(column(&entries, |entry| entry.address.clone()))
+        .bind(column(&entries, |entry| entry.request_id))
+        .bind(column(&entries, |entry| entry.detail))
+        .bind(column(stages, |stage| stage.version()));
+    let query = bind_throttles(query, &column(stages, |stage| stage.throttle(|it| &it.totp)));
+    let query = bind_throttles(query, &column(stages, |stage| stage.throttle(|it| &it.recovery)));
+    query
+        .bind(column(&codes, |(authenticator, _)| *authenticator))
+        .bind(column(&codes, |(_, code)| *code))
+}
+
+fn bind_throttles<'q>(query: Query<'q>, throttles: &[Option<&Throttle>]) -> Query<'q> {
+    query
+        .bind(column(throttles, |it| it.map(|it| i64::from(it.in_a_row))))
+        .bind(column(throttles, |it| it.and_then(|it| it.window_started.map(millis))))
+        .bind(column(throttles, |it| it.map(|it| i64::from(it.window_failures))))
+        .bind(column(throttles, |it| it.and_then(|it| it.wait_until.map(millis))))
+}
+
+fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
