@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import http.client
+import itertools
 import json
 import re
 import secrets
@@ -334,7 +335,7 @@ def run(tally: Tally, stack: Stack) -> None:
 
 def main() -> None:
     tools, tally = Tools.parse(__doc__), Tally()
-    for kind, database in (("generic", "sqlite"), ("synapse", "postgres")):
+    for kind, database in itertools.product(("generic", "synapse"), ("sqlite", "postgres")):
         with Stack(tools, kind, database) as stack:
             run(tally, stack)
     tally.end()
