@@ -98,8 +98,8 @@ async fn refuse_used(config: &Config, migrate: bool, keyring: Keyring) -> Result
         Err(Error::Key { .. }) => return Err(no_key(config)),
         Err(error) => return Err(Failure::Failed(error.into())),
     }
-    let accounts = database.accounts.list("", None, 1).await;
-    if accounts.map_err(anyhow::Error::from)?.is_empty() { Ok(()) } else { Err(no_key(config)) }
+    let users = database.store.users("", None, 1).await;
+    if users.map_err(anyhow::Error::from)?.is_empty() { Ok(()) } else { Err(no_key(config)) }
 }
 
 fn no_key(config: &Config) -> Failure {

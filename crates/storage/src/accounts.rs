@@ -160,15 +160,6 @@ pub trait Accounts: Debug + Send + Sync {
     /// The account of this user.
     async fn lookup(&self, user: &UserId) -> Result<Option<Account>, Error>;
 
-    /// Up to `limit` accounts whose ID contains `search`, in order of ID, after
-    /// `after`.
-    async fn list(
-        &self,
-        search: &str,
-        after: Option<&UserId>,
-        limit: u32,
-    ) -> Result<Vec<Account>, Error>;
-
     /// Sets the password's hash, logs devices out, ends the user's sessions,
     /// login tokens and app passwords, and raises the version of the user's
     /// factors.

@@ -59,6 +59,16 @@ pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
         now: Timestamp,
     ) -> Result<Option<(Session, Option<Factors>)>, Error>;
 
+    /// Up to `limit` users whose ID contains `search`, in order of ID, after
+    /// `after`: everybody whose factors or password were ever changed here, and
+    /// everybody who has an account here.
+    async fn users(
+        &self,
+        search: &str,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<OwnedUserId>, Error>;
+
     /// A user's factors.
     async fn lookup_factors(&self, user: &UserId) -> Result<Factors, Error>;
 

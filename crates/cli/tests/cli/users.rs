@@ -1,8 +1,14 @@
 //! `myelin user`
 
+use std::sync::Arc;
+
+use myelin_ambient::{Clock as _, SystemClock, SystemEntropy};
+use myelin_storage::Quota;
+use myelin_testing::fixture;
+use ruma::user_id;
 use serde_json::Value;
 
-use crate::support::{Account, Home, Server};
+use crate::support::{Account, Home, Ran, Server};
 
 /// A server with `alice`, who has a second factor, and `bob`, who has none.
 fn two_users() -> (Home, Server, Account) {
@@ -116,4 +122,41 @@ fn reset_of_a_user_without_factors_changes_nothing_and_says_so() {
     let (home, _server, _) = two_users();
     let out = home.out(&["user", "reset-two-factor", "bob", "--yes"]);
     assert!(out.contains("nothing was changed"), "{out}");
+}
+
+/// In front of a homeserver the accounts are not here, and the factors are.
+#[test]
+fn users_of_another_homeserver_are_listed_shown_and_reset() {
+    let (home, server, _) = two_users();
+    drop(server);
+    myelin_testing::run(async {
+        let options = myelin_storage::OpenOptions {
+            url: format!("sqlite:{}", home.data().join("myelin.db").display()),
+            connections: 1,
+            migrate: false,
+            keys: Arc::new(myelin_storage::FileKeySource(home.data().join("keys"))),
+            entropy: Arc::new(SystemEntropy),
+            limits: Quota::default(),
+        };
+        let store = myelin_storage::open(&options).await.unwrap().store;
+        fixture::enrol(&*store, user_id!("@carol:localhost"), 0, SystemClock.now()).await;
+    });
+    let run = |arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command
+            .env("MYELIN_HOMESERVER_KIND", "generic")
+            .env("MYELIN_HOMESERVER_URL", "http://127.0.0.1:1")
+            .env("MYELIN_PUBLIC_URL", "http://localhost:8008");
+        let ran = Ran::of(command);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran.out
+    };
+    assert!(run(&["user", "list"]).contains("@carol:localhost  two-factor\n"));
+    assert!(run(&["user", "show", "carol"]).contains("two-factor   yes"));
+    let shown: Value = serde_json::from_str(&run(&["user", "show", "carol", "--json"])).unwrap();
+    assert_eq!(shown["created_ts"], Value::Null);
+    assert_eq!(shown["two_factor"], true);
+    assert!(run(&["user", "reset-two-factor", "carol", "--yes"]).contains("no second factor any"));
+    assert!(run(&["user", "list"]).contains("@carol:localhost  password only\n"));
+    assert!(run(&["user", "reset-two-factor", "dave", "--yes"]).contains("nothing was changed"));
 }

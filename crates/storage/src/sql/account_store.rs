@@ -35,19 +35,6 @@ impl Accounts for Engine {
     }
 
     #[instrument(level = "debug", skip_all)]
-    async fn list(
-        &self,
-        search: &str,
-        after: Option<&UserId>,
-        limit: u32,
-    ) -> Result<Vec<Account>, Error> {
-        let (search, after) = (search.to_owned(), after.map_or("", UserId::as_str).to_owned());
-        self.db
-            .read(move |c| Box::pin(async move { accounts::list(c, &search, &after, limit).await }))
-            .await
-    }
-
-    #[instrument(level = "debug", skip_all)]
     async fn set_password(
         &self,
         user: &UserId,

@@ -52,27 +52,6 @@ pub(super) async fn lookup(c: &mut Connection, user: &UserId) -> Result<Option<A
     row.as_ref().map(account).transpose()
 }
 
-pub(super) async fn list(
-    c: &mut Connection,
-    search: &str,
-    after: &str,
-    limit: u32,
-) -> Result<Vec<Account>, Error> {
-    // Both databases know `replace`; it changes a text that holds what is
-    // searched for.
-    let rows = query(
-        "SELECT user_id, password_hash, created, deactivated FROM accounts
-         WHERE user_id > $1 AND ($2 = '' OR replace(user_id, $2, '') <> user_id)
-         ORDER BY user_id LIMIT $3",
-    )
-    .bind(after)
-    .bind(search)
-    .bind(i64::from(limit))
-    .fetch_all(c)
-    .await?;
-    rows.iter().map(account).collect()
-}
-
 fn account(row: &Row) -> Result<Account, Error> {
     Ok(Account {
         user: user(row.try_get("user_id")?)?,

@@ -2,14 +2,36 @@
 //! first and raises its version.
 
 use myelin_two_factor::{RecoverySalt, Throttle};
-use ruma::UserId;
+use ruma::{OwnedUserId, UserId};
 
-use super::super::{Connection, Query, query};
+use super::super::{Columns as _, Connection, Query, query};
 use crate::{
     Error, Version,
     passage::Claim,
-    values::{millis, signed},
+    values::{millis, signed, user},
 };
+
+/// The users who have an anchor, in the order of their IDs.
+pub(super) async fn users(
+    c: &mut Connection,
+    search: &str,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<OwnedUserId>, Error> {
+    // Both databases know `replace`; it changes a text that holds what is
+    // searched for.
+    let rows = query(
+        "SELECT user_id FROM factors
+         WHERE user_id > $1 AND ($2 = '' OR replace(user_id, $2, '') <> user_id)
+         ORDER BY user_id LIMIT $3",
+    )
+    .bind(after)
+    .bind(search)
+    .bind(i64::from(limit))
+    .fetch_all(c)
+    .await?;
+    rows.iter().map(|row| user(row.try_get("user_id")?)).collect()
+}
 
 /// Raises the version and writes the counters, if the version is still the
 /// one that the decision was made on.

@@ -8,7 +8,8 @@ use ruma::{OwnedUserId, UserId};
 use tracing::instrument;
 
 use super::{
-    super::pass_stage, Engine, audit, change, check, lookup, reseal, sessions, sweep, tokens,
+    super::pass_stage, Engine, anchor, audit, change, check, lookup, reseal, sessions, sweep,
+    tokens,
 };
 use crate::{
     Change, Enrolled, Error, Event, Factors, Origin, Outcome, RecordedEvent, SealedSecret, Spend,
@@ -48,6 +49,19 @@ impl Store for Engine {
     ) -> Result<Option<(Session, Option<Factors>)>, Error> {
         let found = self.sessions.find(&id.digest(), |row| lookup::session(row, id)).await?;
         Ok(found.filter(|(session, _)| session.expires > now))
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn users(
+        &self,
+        search: &str,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<OwnedUserId>, Error> {
+        let (search, after) = (search.to_owned(), after.map_or("", UserId::as_str).to_owned());
+        self.db
+            .read(move |c| Box::pin(async move { anchor::users(c, &search, &after, limit).await }))
+            .await
     }
 
     #[instrument(level = "debug", skip_all)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use myelin_storage::{
-    Accounts, Action, Created, Database, LogoutDevices, NewAccount, Refreshed, TokenDigest,
+    Accounts, Action, Created, Database, LogoutDevices, NewAccount, Refreshed, Store, TokenDigest,
 };
 use myelin_testing::fixture::{enrol, event, factors_of, open_login};
 use myelin_testing::race::race;
@@ -17,7 +17,8 @@ on_every_database!(
     an_account_is_found_as_it_was_made,
     a_name_is_taken_once,
     of_many_who_register_a_name_one_does,
-    accounts_are_listed_page_by_page,
+    users_are_listed_page_by_page,
+    users_whose_accounts_are_elsewhere_are_listed,
     a_search_takes_no_wildcards,
     a_new_password_ends_sessions_and_keeps_devices_as_asked,
     a_deactivated_account_has_nothing_left,
@@ -101,16 +102,16 @@ const NAMES: [&str; 6] = [
     "@b:localhost",
 ];
 
-async fn list_pages(accounts: &dyn Accounts, search: &str, limit: u32) -> Vec<String> {
+async fn list_pages(store: &dyn Store, search: &str, limit: u32) -> Vec<String> {
     let mut listed: Vec<OwnedUserId> = Vec::new();
     loop {
         let after = listed.last().map(|user| &**user);
-        let page = accounts.list(search, after, limit).await.expect("it answers");
+        let page = store.users(search, after, limit).await.expect("it answers");
         assert!(page.len() <= limit as usize);
         if page.is_empty() {
             return listed.into_iter().map(|user| user.to_string()).collect();
         }
-        listed.extend(page.into_iter().map(|account| account.user));
+        listed.extend(page);
     }
 }
 
@@ -121,34 +122,41 @@ async fn create_named(accounts: &dyn Accounts) {
     }
 }
 
-async fn accounts_are_listed_page_by_page(database: &TestDatabase) {
-    let accounts = database.open().await.accounts;
+async fn users_are_listed_page_by_page(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
     create_named(&*accounts).await;
     for limit in [1, 2, 3, 100] {
-        assert_eq!(list_pages(&*accounts, "", limit).await, NAMES, "limit {limit}");
+        assert_eq!(list_pages(&*store, "", limit).await, NAMES, "limit {limit}");
     }
-    assert_eq!(list_pages(&*accounts, "b:", 2).await.len(), 5);
-    assert!(list_pages(&*accounts, "nobody", 2).await.is_empty());
+    assert_eq!(list_pages(&*store, "b:", 2).await.len(), 5);
+    assert!(list_pages(&*store, "nobody", 2).await.is_empty());
+}
+
+async fn users_whose_accounts_are_elsewhere_are_listed(database: &TestDatabase) {
+    let store = database.open().await.store;
+    enrol(&*store, &bob(), 0, NOW).await;
+    enrol(&*store, &alice(), 0, NOW).await;
+    assert_eq!(list_pages(&*store, "", 100).await, [alice(), bob()]);
 }
 
 /// A database whose text is ordered as in a dictionary must not skip anybody.
 #[test]
-fn accounts_are_listed_in_the_same_order_under_any_collation() {
-    let Some(server) = Postgres::shared_for("the order of accounts") else { return };
+fn users_are_listed_in_the_same_order_under_any_collation() {
+    let Some(server) = Postgres::shared_for("the order of users") else { return };
     myelin_testing::run(async {
         let url = server.fresh_database_with_collation().await;
-        let accounts = TestDatabase::postgres_at(url).open().await.accounts;
+        let Database { store, accounts, .. } = TestDatabase::postgres_at(url).open().await;
         create_named(&*accounts).await;
-        assert_eq!(list_pages(&*accounts, "", 1).await, NAMES);
+        assert_eq!(list_pages(&*store, "", 1).await, NAMES);
     });
 }
 
 async fn a_search_takes_no_wildcards(database: &TestDatabase) {
-    let accounts = database.open().await.accounts;
+    let Database { store, accounts, .. } = database.open().await;
     create_named(&*accounts).await;
-    assert_eq!(list_pages(&*accounts, "_", 10).await, ["@a_b:localhost"]);
+    assert_eq!(list_pages(&*store, "_", 10).await, ["@a_b:localhost"]);
     for nobody in ["%", "a%b", "\\", "*", "?", "'"] {
-        assert!(list_pages(&*accounts, nobody, 10).await.is_empty(), "{nobody}");
+        assert!(list_pages(&*store, nobody, 10).await.is_empty(), "{nobody}");
     }
 }
 

@@ -3,7 +3,10 @@
 use myelin_storage::{Account, Database};
 use ruma::{OwnedUserId, ServerName, UserId};
 
-use crate::failure::Failure;
+use crate::{
+    config::{Config, Homeserver},
+    failure::Failure,
+};
 
 /// The user with this ID, or with this part before the colon.
 pub(super) fn parse(text: &str, server_name: &ServerName) -> Result<OwnedUserId, Failure> {
@@ -28,10 +31,19 @@ fn from_localpart(localpart: &str, server_name: &ServerName) -> Option<OwnedUser
     UserId::parse(whole).ok()
 }
 
-/// The account of the user.
-pub(super) async fn lookup(database: &Database, user: &UserId) -> Result<Account, Failure> {
-    let account = database.accounts.lookup(user).await.map_err(anyhow::Error::from)?;
-    account.ok_or_else(|| Failure::failed(format!("there is no user {user}")))
+/// The account of the user; none where another homeserver has the accounts.
+pub(super) async fn lookup(
+    config: &Config,
+    database: &Database,
+    user: &UserId,
+) -> Result<Option<Account>, Failure> {
+    match config.homeserver {
+        Homeserver::Embedded { .. } => {
+            let account = database.accounts.lookup(user).await.map_err(anyhow::Error::from)?;
+            account.map(Some).ok_or_else(|| Failure::failed(format!("there is no user {user}")))
+        }
+        Homeserver::Synapse { .. } | Homeserver::Generic { .. } => Ok(None),
+    }
 }
 
 #[cfg(test)]

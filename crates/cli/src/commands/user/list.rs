@@ -12,7 +12,7 @@ use crate::{
     times,
 };
 
-/// Accounts that are read at a time.
+/// Users that are read at a time.
 const PAGE: u32 = 200;
 
 /// Lists users, a line each.
@@ -25,34 +25,37 @@ pub(in crate::commands) async fn list(
     let database = database::open_existing(&config).await?;
     let mut after = None;
     loop {
-        let page = database.accounts.list(search, after.as_deref(), PAGE).await;
+        let page = database.store.users(search, after.as_deref(), PAGE).await;
         let page = page.map_err(anyhow::Error::from)?;
-        for account in &page {
-            let factors = database.store.lookup_factors(&account.user).await;
-            let factors = factors.map_err(anyhow::Error::from)?;
+        for user in &page {
+            let account = database.accounts.lookup(user).await.map_err(anyhow::Error::from)?;
+            let factors = database.store.lookup_factors(user).await;
+            let (account, factors) = (account.as_ref(), factors.map_err(anyhow::Error::from)?);
             print(if json { object(account, &factors) } else { line(account, &factors) })?;
         }
-        match page.last() {
-            Some(last) => after = Some(last.user.clone()),
+        match page.into_iter().next_back() {
+            Some(last) => after = Some(last),
             None => return Ok(()),
         }
     }
 }
 
-fn line(account: &Account, factors: &Factors) -> String {
-    let state = match (account.deactivated, factors.protect()) {
-        (true, _) => "deactivated",
-        (false, true) => "two-factor",
-        (false, false) => "password only",
+/// Without an account, it is the homeserver's.
+fn line(account: Option<&Account>, factors: &Factors) -> String {
+    let state = match (account, factors.protect()) {
+        (Some(Account { deactivated: true, .. }), _) => "deactivated",
+        (_, true) => "two-factor",
+        (_, false) => "password only",
     };
-    format!("{}  {state}  since {}", account.user, times::absolute(account.created))
+    let since = account.map(|account| format!("  since {}", times::absolute(account.created)));
+    format!("{}  {state}{}", factors.user, since.unwrap_or_default())
 }
 
-fn object(account: &Account, factors: &Factors) -> String {
+fn object(account: Option<&Account>, factors: &Factors) -> String {
     json!({
-        "user": account.user,
-        "created_ts": millis(Some(account.created)),
-        "deactivated": account.deactivated,
+        "user": factors.user,
+        "created_ts": millis(account.map(|account| account.created)),
+        "deactivated": account.map(|account| account.deactivated),
         "two_factor": factors.protect(),
     })
     .to_string()

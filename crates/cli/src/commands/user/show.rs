@@ -26,26 +26,29 @@ pub(in crate::commands) async fn show(
     let config = load(sources)?;
     let user = account::parse(user, &config.server_name)?;
     let database = database::open_existing(&config).await?;
-    let account = account::lookup(&database, &user).await?;
+    let account = account::lookup(&config, &database, &user).await?;
     let factors = database.store.lookup_factors(&user).await.map_err(anyhow::Error::from)?;
     let events = database.store.events(&user, EVENTS).await.map_err(anyhow::Error::from)?;
     let now = SystemClock.now();
     if json {
-        print(format_args!("{:#}", object(&account, &factors, &events, now)))
+        print(format_args!("{:#}", object(account.as_ref(), &factors, &events, now)))
     } else {
-        print(text(&account, &factors, &events, now).join("\n"))
+        print(text(account.as_ref(), &factors, &events, now).join("\n"))
     }
 }
 
 fn text(
-    account: &Account,
+    account: Option<&Account>,
     factors: &Factors,
     events: &[RecordedEvent],
     now: Timestamp,
 ) -> Vec<String> {
-    let mut lines = vec![account.user.to_string()];
-    lines.push(format!("  registered   {}", times::both(account.created, now)));
-    if account.deactivated {
+    let mut lines = vec![factors.user.to_string()];
+    lines.push(match account {
+        Some(account) => format!("  registered   {}", times::both(account.created, now)),
+        None => "  registered   at the homeserver, if at all".to_owned(),
+    });
+    if account.is_some_and(|account| account.deactivated) {
         lines.push("  deactivated".to_owned());
     }
     lines.push(if factors.protect() {
@@ -109,7 +112,12 @@ fn escaped(text: &str) -> String {
     text.escape_debug().collect()
 }
 
-fn object(account: &Account, factors: &Factors, events: &[RecordedEvent], now: Timestamp) -> Value {
+fn object(
+    account: Option<&Account>,
+    factors: &Factors,
+    events: &[RecordedEvent],
+    now: Timestamp,
+) -> Value {
     let authenticators = factors.authenticators.iter().map(|enrolled| {
         json!({
             "id": enrolled.id.as_str(),
@@ -127,9 +135,9 @@ fn object(account: &Account, factors: &Factors, events: &[RecordedEvent], now: T
         })
     });
     json!({
-        "user": account.user,
-        "created_ts": millis(Some(account.created)),
-        "deactivated": account.deactivated,
+        "user": factors.user,
+        "created_ts": millis(account.map(|account| account.created)),
+        "deactivated": account.map(|account| account.deactivated),
         "two_factor": factors.protect(),
         "authenticators": authenticators.collect::<Vec<_>>(),
         "totp_failures": throttle_object(&factors.totp, now),
