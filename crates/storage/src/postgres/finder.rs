@@ -54,7 +54,7 @@ async fn answer(pool: Pool, statement: &'static str, waiting: Vec<Waiting<Vec<u8
         connection.done();
         Ok(Arc::new(rows))
     };
-    let found = timeout(WAIT, read).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    let found = timeout(WAIT, read).await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into())));
     let found = found.map_err(Arc::new);
     for waiting in waiting {
         waiting.answer(found.clone().map_err(|cause| Error::Unavailable(cause.into())));

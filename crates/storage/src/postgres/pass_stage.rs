@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Error, Event, passage::Passage};
 
-/// Groups under way at once. More of them would be smaller: more commits for as
+/// Groups under way at once, besides stages that are tried again. More of them would be smaller: more commits for as
 /// many stages.
 const GROUPS: usize = 1;
 
@@ -42,8 +42,11 @@ pub(super) async fn pass_stage(
 }
 
 async fn pass_all(pool: Pool, mut waiting: Vec<Waiting<Stage, bool>>) {
-    // Two groups that take the same anchors take them in the same order.
-    waiting.sort_by(|a, b| a.asked.passage.user.cmp(&b.asked.passage.user));
+    // Two groups that take the same rows take them in the same order.
+    waiting.sort_by(|a, b| {
+        let (a, b) = (&a.asked.passage, &b.asked.passage);
+        (&a.user, a.session).cmp(&(&b.user, b.session))
+    });
     while let Some(statement) = waiting.first().map(|first| first.asked.statement()) {
         let group = waiting.extract_if(.., |waiting| waiting.asked.statement() == statement);
         pass_group(&pool, statement, group.collect()).await;
@@ -90,7 +93,7 @@ async fn pass(
         connection.done();
         numbers.iter().map(|row| row.try_get::<i64, _>("number")).collect::<Result<Vec<_>, _>>()
     };
-    match timeout(WAIT, write).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+    match timeout(WAIT, write).await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into()))) {
         Ok(numbers) => Ok((1..).zip(stages).map(|(number, _)| numbers.contains(&number)).collect()),
         Err(sqlx::Error::Database(cause))
             if stages.len() == 1 && cause.code().as_deref() == Some(NOT_WHOLE) =>

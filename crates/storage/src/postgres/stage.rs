@@ -60,21 +60,28 @@ macro_rules! shared {
     };
 }
 
+/// Takes the anchors in the order in which they are asked for, whatever the plan
+/// of the update: two groups that want the same ones do not wait for each other.
 macro_rules! raised {
     () => {
-        ", held AS (
+        ", taken AS (
+            SELECT asked.* FROM asked CROSS JOIN LATERAL (
+                SELECT 1 FROM factors
+                WHERE user_id = owner AND version = asked.version FOR NO KEY UPDATE
+            ) AS anchor
+        ), held AS (
             UPDATE factors SET version = factors.version + 1,
-                totp_in_a_row = asked.totp_in_a_row,
-                totp_window_started = asked.totp_window_started,
-                totp_window_failures = asked.totp_window_failures,
-                totp_wait_until = asked.totp_wait_until,
-                recovery_in_a_row = asked.recovery_in_a_row,
-                recovery_window_started = asked.recovery_window_started,
-                recovery_window_failures = asked.recovery_window_failures,
-                recovery_wait_until = asked.recovery_wait_until
-            FROM asked
-            WHERE factors.user_id = owner AND factors.version = asked.version
-            RETURNING asked.*
+                totp_in_a_row = taken.totp_in_a_row,
+                totp_window_started = taken.totp_window_started,
+                totp_window_failures = taken.totp_window_failures,
+                totp_wait_until = taken.totp_wait_until,
+                recovery_in_a_row = taken.recovery_in_a_row,
+                recovery_window_started = taken.recovery_window_started,
+                recovery_window_failures = taken.recovery_window_failures,
+                recovery_wait_until = taken.recovery_wait_until
+            FROM taken
+            WHERE factors.user_id = owner AND factors.version = taken.version
+            RETURNING taken.*
         )"
     };
 }

@@ -3,10 +3,13 @@
 //! to come: while a statement is under way, those who come are collected for the
 //! next.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::Error;
 
@@ -15,6 +18,10 @@ const GROUP: usize = 64;
 
 /// Callers who wait at most; beyond it, they wait to wait.
 const QUEUE: usize = 1024;
+
+/// How long a caller waits, whatever the database does. After this it does not
+/// know whether what it asked for was done.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Hands what is asked to tasks, which end with the last of its clones.
 pub(super) struct Together<Q, A>(mpsc::Sender<Waiting<Q, A>>);
@@ -49,7 +56,7 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
     /// as there are tasks are under way at once.
     pub(super) fn new<F>(
         tasks: usize,
-        answer: impl Fn(Vec<Waiting<Q, A>>) -> F + Clone + Send + 'static,
+        answer: impl Fn(Vec<Waiting<Q, A>>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -64,9 +71,12 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
 
     pub(super) async fn ask(&self, asked: Q) -> Result<A, Error> {
         let given_up = || Error::Unavailable("the request was given up".into());
-        let (reply, answer) = oneshot::channel();
-        self.0.send(Waiting { asked, reply }).await.map_err(|_| given_up())?;
-        answer.await.map_err(|_| given_up())?
+        let answered = async {
+            let (reply, answer) = oneshot::channel();
+            self.0.send(Waiting { asked, reply }).await.map_err(|_| given_up())?;
+            answer.await.map_err(|_| given_up())?
+        };
+        timeout(PATIENCE, answered).await.unwrap_or_else(|_| Err(given_up()))
     }
 }
 
@@ -81,8 +91,11 @@ async fn serve<Q, A, F: Future<Output = ()>>(
             return;
         }
         group.retain(|waiting| !waiting.reply.is_closed());
+        if group.is_empty() {
+            continue;
+        }
         // A panic ends its group, whose callers notice, and no other.
-        let _ = AssertUnwindSafe(answer(group)).catch_unwind().await;
+        let _ = AssertUnwindSafe(async { answer(group).await }).catch_unwind().await;
     }
 }
 
@@ -153,6 +166,17 @@ mod tests {
         leave.add_permits(2);
         assert_eq!(first.await.unwrap().unwrap() + last.await.unwrap().unwrap(), 4);
         assert_eq!(*groups.lock().unwrap(), [[1], [3]]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_that_however_many_wait() {
+        let (together, _leave, groups) = echo();
+        let started = tokio::time::Instant::now();
+        let asking = (0..3 * QUEUE).map(|_| together.ask(1));
+        let answers = futures_util::future::join_all(asking).await;
+        assert!(answers.iter().all(|answer| matches!(answer, Err(Error::Unavailable(_)))));
+        assert_eq!(started.elapsed().as_secs(), PATIENCE.as_secs());
+        assert_eq!(groups.lock().unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -7,8 +7,9 @@
 //!
 //! Locks are always taken in this order, so that no two verbs wait for each
 //! other: the account, the user's anchor row in `factors`, the owner's lock of
-//! a quota, the session, the rest. Stages that are passed together take their
-//! anchors in the order of the users' names.
+//! a quota, the session, the rest. Of stages that are passed together, one takes
+//! all that it needs and then the next, in the order of the users' names and the
+//! sessions' digests.
 
 mod account_store;
 pub(super) mod accounts;
