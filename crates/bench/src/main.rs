@@ -45,7 +45,7 @@ enum Part {
 #[derive(Debug, Parser)]
 struct Options {
     /// Stage completions per measurement with 64 clients; fewer with less.
-    #[arg(long, default_value_t = 8000)]
+    #[arg(long, default_value_t = 16_000)]
     stages: usize,
     /// Open sessions after which the memory is read.
     #[arg(long, default_value_t = 100_000)]
