@@ -1,5 +1,5 @@
 //! PostgreSQL: many writers; the verbs that every login needs are one
-//! statement each.
+//! statement each, for all who wait at the same time.
 
 use std::str::FromStr;
 

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{Error, Event, passage::Passage};
 
-/// Groups under way at once, besides stages that are tried again. More of them would be smaller: more commits for as
-/// many stages.
+/// Groups under way at once, besides stages that are tried again. More of them
+/// would be smaller: more commits for as many stages.
 const GROUPS: usize = 1;
 
 /// How long a group may take, which waits for locks. After this nobody knows
