@@ -3,7 +3,8 @@
 use crate::KeyringError;
 
 /// Why a verb could not be carried out. Nothing was acknowledged: where the
-/// connection broke during the commit, it may have been written all the same.
+/// connection broke during the commit, or the answer came too late, it may have
+/// been written all the same.
 /// Then it was written whole, and who decided on it finds the new version.
 ///
 /// A refusal is no error: refusals are outcomes of the verbs.

@@ -87,6 +87,13 @@ async fn lock_owner(c: &mut Connection, owner: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Has statements planned for their values until the end of the transaction:
+/// where most rows have one value, the others are found without a look at those.
+async fn plan_by_values(c: &mut Connection) -> Result<(), Error> {
+    query("SET LOCAL plan_cache_mode = force_custom_plan").execute(c).await?;
+    Ok(())
+}
+
 pub(crate) async fn open(options: &OpenOptions, sealer: Sealer) -> Result<Database, Error> {
     let connect = PgConnectOptions::from_str(&options.url)?
         .statement_cache_capacity(STATEMENTS)

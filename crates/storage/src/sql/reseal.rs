@@ -6,7 +6,7 @@
 
 use myelin_two_factor::AuthenticatorId;
 
-use super::super::{Columns as _, Connection, Row, query};
+use super::super::{Columns as _, Connection, Row, plan_by_values, query};
 use crate::{
     Error, Key, SealedSecret,
     sealed::{Bound, Sealer},
@@ -23,6 +23,7 @@ pub(super) async fn reseal(
     let keyring = sealer.reload()?;
     let current = keyring.current();
     let limit = i64::from(limit);
+    plan_by_values(c).await?;
     let done = authenticators(c, sealer, current, limit).await?;
     codes(c, sealer, current, limit - done).await?;
     Ok(Settled::Commit(left(c, &current.id()).await?))

@@ -4,21 +4,23 @@
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use myelin_ambient::SystemEntropy;
-use myelin_storage::{Action, Change, Database, Error, Event, Factors, Store, open};
+use myelin_storage::{Action, Change, Database, Error, Event, Factors, Spend, Store, open};
 use myelin_testing::fixture::{
     ADDRESS, enrol, event, factors_of, login_session, open_login, origin,
 };
 use myelin_testing::postgres::Cluster;
 use myelin_testing::race::race;
-use myelin_testing::{NOW, SeededUser, TestDatabase, on_every_database, run};
+use myelin_testing::{NOW, SeededUser, TestDatabase, on_every_database, on_postgres, run};
 use myelin_two_factor::{Step, Throttle};
-use myelin_uia::{Session, SessionId};
-use ruma::OwnedUserId;
+use myelin_uia::{Session, SessionId, Stage};
+use ruma::{OwnedUserId, UserId};
+use tokio::task::JoinHandle;
 
 use crate::devices::{login, register};
 use crate::raw::Raw;
 use crate::support::{
-    alice, bob, change, code, current_step, finish, is_open, log, snapshot, times, try_finish,
+    admit, alice, bob, change, code, current_step, finish, is_open, log, snapshot, times,
+    try_finish,
 };
 
 on_every_database!(
@@ -28,7 +30,6 @@ on_every_database!(
     abandoned_verbs_do_not_use_up_connections,
     a_writer_that_is_kept_waiting_fails_and_recovers,
     a_stage_that_cannot_be_passed_holds_up_no_other,
-    a_user_who_is_kept_waiting_holds_up_no_other_for_long,
 );
 
 /// Longer than this nobody waits for a database that does not answer.
@@ -211,26 +212,84 @@ async fn a_stage_that_cannot_be_passed_holds_up_no_other(database: &TestDatabase
     }
 }
 
-async fn a_user_who_is_kept_waiting_holds_up_no_other_for_long(database: &TestDatabase) {
-    if !database.is_postgres() {
-        return; // There are no locks of users.
-    }
-    let store = database.open().await.store;
-    let many = many(&*store).await;
-    let mut other = Raw::connect(database).await;
-    other.execute("BEGIN").await.expect("it answers");
-    let taken = "SELECT 1 FROM factors WHERE user_id = '@user7:localhost' FOR UPDATE";
-    other.execute(taken).await.expect("nobody else holds it");
-    let passed = tokio::time::timeout(PATIENCE, finish_all(&store, &many)).await;
-    for (number, passed) in passed.expect("nobody waits longer").into_iter().enumerate() {
-        match number {
-            7 => assert!(matches!(passed, Err(Error::Unavailable(_))), "{passed:?}"),
-            _ => assert!(passed.expect("it answers"), "user {number}"),
+/// SQLite has no locks of users.
+#[test]
+fn a_user_who_is_kept_waiting_on_postgres_holds_up_no_other_for_long() {
+    on_postgres("a user who is kept waiting", async |database| {
+        let store = database.open().await.store;
+        let many = many(&*store).await;
+        let mut other = Raw::connect(database).await;
+        other.execute("BEGIN").await.expect("it answers");
+        let taken = "SELECT 1 FROM factors WHERE user_id = '@user7:localhost' FOR UPDATE";
+        other.execute(taken).await.expect("nobody else holds it");
+        let passed = tokio::time::timeout(PATIENCE, finish_all(&store, &many)).await;
+        for (number, passed) in passed.expect("nobody waits longer").into_iter().enumerate() {
+            match number {
+                7 => assert!(matches!(passed, Err(Error::Unavailable(_))), "{passed:?}"),
+                _ => assert!(passed.expect("it answers"), "user {number}"),
+            }
         }
-    }
-    other.execute("ROLLBACK").await.expect("the other one lets go");
-    let (user, session, factors) = &many[7];
-    assert!(finish(&*store, session, factors, code(user, current_step())).await);
+        other.execute("ROLLBACK").await.expect("the other one lets go");
+        let (user, session, factors) = &many[7];
+        assert!(finish(&*store, session, factors, code(user, current_step())).await);
+    });
+}
+
+/// What two groups lock, they lock in the same order, whatever the order of the
+/// rows.
+#[test]
+fn groups_of_two_processes_on_postgres_do_not_wait_for_each_other() {
+    on_postgres("groups of two processes", async |database| {
+        let stores = [database.open().await.store, database.open().await.store];
+        let mut users = Vec::new();
+        for name in ["@z:localhost", "@m:localhost", "@a:localhost", "@first:localhost"] {
+            let name = OwnedUserId::try_from(name).expect("it is a name");
+            users.push(enrol(&*stores[0], &name, 0, NOW).await);
+        }
+        let [mut first, mut middle] = [Raw::connect(database).await, Raw::connect(database).await];
+        for (blocker, taken) in [
+            (&mut first, "SELECT 1 FROM factors WHERE user_id = '@first:localhost' FOR UPDATE"),
+            (&mut middle, "SELECT 1 FROM factors WHERE user_id = '@m:localhost' FOR UPDATE"),
+        ] {
+            blocker.execute("BEGIN").await.expect("it answers");
+            blocker.execute(taken).await.expect("nobody else holds it");
+        }
+        // While one stage is under way and waits, the others become the next
+        // group: in one process they spend codes, in the other nothing.
+        let mut asked = Vec::new();
+        for (number, store) in stores.iter().enumerate() {
+            asked.push(ask(store, &users[3].user, Spend::Nothing).await);
+            Raw::wait_for_locks(database, number + 1).await;
+            for user in &users[..3] {
+                let code = code(user, current_step());
+                let spend = if number == 0 { code } else { Spend::Nothing };
+                asked.push(ask(store, &user.user, spend).await);
+            }
+        }
+        first.execute("ROLLBACK").await.expect("it lets go");
+        for first in [4, 0] {
+            asked.remove(first).await.expect("it does not panic").expect("it answers");
+        }
+        Raw::wait_for_locks(database, 2).await;
+        middle.execute("ROLLBACK").await.expect("it lets go");
+        for asked in asked {
+            asked.await.expect("it does not panic").expect("it answers");
+        }
+        drop((stores, first, middle));
+        assert_eq!(Raw::deadlocks(database).await, 0);
+    });
+}
+
+/// Asks for the last stage of a new session to be passed.
+async fn ask(store: &Arc<dyn Store>, user: &UserId, spend: Spend) -> JoinHandle<Result<(), Error>> {
+    let session = open_login(&**store, user, NOW).await;
+    let (store, factors) = (store.clone(), factors_of(&**store, user).await);
+    let asked = tokio::spawn(async move {
+        let admitted = admit(&session, Stage::Totp);
+        store.pass_stage(admitted, Some(&factors), spend, NOW, None).await.map(drop)
+    });
+    tokio::task::yield_now().await;
+    asked
 }
 
 type Verb = Pin<Box<dyn Future<Output = (&'static str, Result<(), Error>)> + Send>>;

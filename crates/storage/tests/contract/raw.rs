@@ -54,6 +54,42 @@ impl Raw {
         }
     }
 
+    /// Returns once so many wait for locks in this PostgreSQL database.
+    pub(crate) async fn wait_for_locks(database: &TestDatabase, expected: usize) {
+        let Self::Postgres(mut c) = Self::connect(database).await else { return };
+        loop {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT COUNT(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(&mut c)
+            .await
+            .expect("it answers");
+            if usize::try_from(waiting) == Ok(expected) {
+                return;
+            }
+        }
+    }
+
+    /// How many deadlocks there were, once everybody else has left: a connection
+    /// tells what it has counted at its end.
+    pub(crate) async fn deadlocks(database: &TestDatabase) -> i64 {
+        let Self::Postgres(mut c) = Self::connect(database).await else { return 0 };
+        loop {
+            let (others, deadlocks): (i64, i64) = sqlx::query_as(
+                "SELECT CAST(numbackends AS BIGINT) - 1, deadlocks FROM pg_stat_database
+                 WHERE datname = current_database()",
+            )
+            .fetch_one(&mut c)
+            .await
+            .expect("it answers");
+            if others == 0 {
+                return deadlocks;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Keeps everybody else from writing, until `ROLLBACK`.
     pub(crate) async fn hold_all(&mut self) {
         let statements: &[&'static str] = match self {

@@ -39,11 +39,24 @@ pub(super) async fn lookup(
 ) -> Result<Option<Account>, Failure> {
     match config.homeserver {
         Homeserver::Embedded { .. } => {
-            let account = database.accounts.lookup(user).await.map_err(anyhow::Error::from)?;
-            account.map(Some).ok_or_else(|| Failure::failed(format!("there is no user {user}")))
+            Ok(database.accounts.lookup(user).await.map_err(anyhow::Error::from)?)
         }
         Homeserver::Synapse { .. } | Homeserver::Generic { .. } => Ok(None),
     }
+}
+
+/// The same, of a user who was named: an account that should be here and is not
+/// is a failure.
+pub(super) async fn named(
+    config: &Config,
+    database: &Database,
+    user: &UserId,
+) -> Result<Option<Account>, Failure> {
+    let account = lookup(config, database, user).await?;
+    if account.is_none() && matches!(config.homeserver, Homeserver::Embedded { .. }) {
+        return Err(Failure::failed(format!("there is no user {user}")));
+    }
+    Ok(account)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use myelin_storage::{Account, Factors};
 use serde_json::json;
 
-use super::millis;
+use super::{account, millis};
 use crate::{
     commands::print,
     config::{Sources, load},
@@ -28,7 +28,7 @@ pub(in crate::commands) async fn list(
         let page = database.store.users(search, after.as_deref(), PAGE).await;
         let page = page.map_err(anyhow::Error::from)?;
         for user in &page {
-            let account = database.accounts.lookup(user).await.map_err(anyhow::Error::from)?;
+            let account = account::lookup(&config, &database, user).await?;
             let factors = database.store.lookup_factors(user).await;
             let (account, factors) = (account.as_ref(), factors.map_err(anyhow::Error::from)?);
             print(if json { object(account, &factors) } else { line(account, &factors) })?;

@@ -25,7 +25,7 @@ pub(in crate::commands) async fn reset(
     let config = load(sources)?;
     let user = account::parse(user, &config.server_name)?;
     let database = database::open_existing(&config).await?;
-    account::lookup(&config, &database, &user).await?;
+    account::named(&config, &database, &user).await?;
     if !yes {
         confirm(&user)?;
     }

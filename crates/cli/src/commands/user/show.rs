@@ -26,7 +26,7 @@ pub(in crate::commands) async fn show(
     let config = load(sources)?;
     let user = account::parse(user, &config.server_name)?;
     let database = database::open_existing(&config).await?;
-    let account = account::lookup(&config, &database, &user).await?;
+    let account = account::named(&config, &database, &user).await?;
     let factors = database.store.lookup_factors(&user).await.map_err(anyhow::Error::from)?;
     let events = database.store.events(&user, EVENTS).await.map_err(anyhow::Error::from)?;
     let now = SystemClock.now();
