@@ -6,22 +6,20 @@
 
 use std::{error::Error, io::ErrorKind};
 
-use axum::body::{Body, HttpBody as _};
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper_util::client::legacy;
+use axum::{
+    body::{Body, HttpBody as _},
+    response::Response,
+};
+use http::Request;
 
-use super::Upstream;
+use super::{Upstream, connection::Broken};
 
 impl Upstream {
     /// Sends a request; once more if it was lost and may be repeated.
-    pub(super) async fn request(
-        &self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, legacy::Error> {
+    pub(super) async fn request(&self, request: Request<Body>) -> Result<Response, Broken> {
         let again = repeated(&request);
-        match (self.0.client.request(request).await, again) {
-            (Err(error), Some(again)) if is_lost(&error) => self.0.client.request(again).await,
+        match (self.0.pool.send(request).await, again) {
+            (Err(error), Some(again)) if is_lost(&error) => Box::pin(self.0.pool.send(again)).await,
             (answer, _) => answer,
         }
     }
@@ -41,14 +39,12 @@ fn repeated(request: &Request<Body>) -> Option<Request<Body>> {
 }
 
 /// Whether a connection that stood has ended before an answer came.
-fn is_lost(error: &legacy::Error) -> bool {
-    let causes = std::iter::successors(error.source(), |error| (*error).source());
-    !error.is_connect() && causes.into_iter().any(is_end)
-}
-
-fn is_end(error: &(dyn Error + 'static)) -> bool {
-    let hyper = error.downcast_ref::<hyper::Error>();
-    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    hyper.is_some_and(hyper::Error::is_incomplete_message)
-        || matches!(io, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe))
+fn is_lost(error: &Broken) -> bool {
+    let Broken::Talk(error) = error else { return false };
+    let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    error.is_incomplete_message()
+        || matches!(
+            io.map(std::io::Error::kind),
+            Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+        )
 }

@@ -3,7 +3,6 @@
 use axum::body::{Body, Bytes};
 use http::{Request, Response, uri::PathAndQuery};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -65,7 +64,7 @@ impl Upstream {
         self.call(request.map(|_| body), None).await
     }
 
-    async fn read(&self, response: Response<Incoming>) -> Result<Response<Bytes>, Error> {
+    async fn read(&self, response: Response<Body>) -> Result<Response<Bytes>, Error> {
         let (parts, body) = response.into_parts();
         match Limited::new(body, self.0.options.answer_limit).collect().await {
             Ok(body) => Ok(Response::from_parts(parts, body.to_bytes())),

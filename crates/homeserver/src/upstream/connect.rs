@@ -1,40 +1,27 @@
-//! Connections to the homeserver, kept for the next request.
+//! How a connection to the homeserver is opened.
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
 use http::uri::Scheme;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use super::{UpstreamOptions, in_time::InTime};
 use crate::Error;
 
-/// What sends requests and pools connections.
-pub(super) type Client = legacy::Client<Connector, Body>;
-
 /// What opens connections.
-type Connector = InTime<HttpsConnector<HttpConnector>>;
+pub(super) type Connector = InTime<HttpsConnector<HttpConnector>>;
 
 /// How often an idle connection asks whether the other side still lives: a
 /// machine that lost its power says no goodbye.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
-pub(super) fn client(options: &UpstreamOptions) -> Result<Client, Error> {
-    let connector = connector(tls(&options.url.scheme)?, options.connect_timeout);
-    let mut builder = legacy::Client::builder(TokioExecutor::new());
-    builder
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(options.idle_timeout)
-        .pool_max_idle_per_host(options.idle_connections);
-    Ok(builder.build(connector))
+pub(super) fn connector(options: &UpstreamOptions) -> Result<Connector, Error> {
+    Ok(with_tls(tls(&options.url.scheme)?, options.connect_timeout))
 }
 
-fn connector(tls: ClientConfig, limit: Duration) -> Connector {
+fn with_tls(tls: ClientConfig, limit: Duration) -> Connector {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -77,7 +64,7 @@ mod tests {
         let url = format!("https://{}/", listener.local_addr().unwrap());
         // No roots are needed, for no certificate ever comes.
         let tls = tls(&Scheme::HTTP).unwrap();
-        let connected = connector(tls, Duration::from_millis(100)).oneshot(url.parse().unwrap());
+        let connected = with_tls(tls, Duration::from_millis(100)).oneshot(url.parse().unwrap());
         let connected = tokio::time::timeout(Duration::from_secs(5), connected).await;
         assert!(connected.expect("it does not take for ever").is_err());
     }

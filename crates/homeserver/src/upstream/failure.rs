@@ -4,9 +4,9 @@ use std::{error::Error as _, fmt::Write as _};
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use hyper_util::client::legacy;
 use ruma::api::error::ErrorKind;
 
+use super::connection::Broken;
 use crate::{Error, Refusal};
 
 /// Why a forwarded request gets no answer of the homeserver's.
@@ -26,8 +26,8 @@ impl From<Refusal> for Failure {
     }
 }
 
-impl From<legacy::Error> for Failure {
-    fn from(error: legacy::Error) -> Self {
+impl From<Broken> for Failure {
+    fn from(error: Broken) -> Self {
         Self::Unreachable(unreachable(&error))
     }
 }
@@ -53,7 +53,7 @@ impl IntoResponse for Failure {
 
 /// The error with its causes in one line. They speak of connections and of
 /// HTTP, not of what a message says.
-pub(super) fn unreachable(error: &legacy::Error) -> Error {
+pub(super) fn unreachable(error: &Broken) -> Error {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

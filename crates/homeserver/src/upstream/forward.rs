@@ -1,12 +1,12 @@
 //! Forwarding a request and streaming its answer back.
 
+use std::pin::pin;
+
 use axum::{
-    body::Body,
     extract::Request,
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, Method, StatusCode, header};
-use hyper::body::Incoming;
 
 use super::{
     Upstream,
@@ -59,13 +59,13 @@ impl Upstream {
         }
         check_coding(response.headers())?;
         headers::remove_hop_by_hop(response.headers_mut());
-        Ok(response.map(Body::new))
+        Ok(response)
     }
 
     /// Waits for the answer's head for as long as something moves.
-    async fn send(&self, request: Request) -> Result<Response<Incoming>, Failure> {
+    async fn send(&self, request: Request) -> Result<Response, Failure> {
         let (request, progress) = Progress::watch(request);
-        let answer = self.request(request);
+        let answer = pin!(self.request(request));
         match progress.within(self.0.options.forward_timeout, answer).await {
             Some(answer) => Ok(answer?),
             None => Err(Failure::TooLate),

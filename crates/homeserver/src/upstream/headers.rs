@@ -114,7 +114,10 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter();
     let names = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     names
-        .filter_map(|name| name.trim().parse().ok())
+        .map(str::trim)
+        // The most common, and removed anyway.
+        .filter(|name| !name.eq_ignore_ascii_case("keep-alive"))
+        .filter_map(|name| name.parse().ok())
         // Without it the message would end elsewhere.
         .filter(|name| *name != header::CONTENT_LENGTH)
         .collect()

@@ -10,12 +10,14 @@
 mod again;
 mod call;
 mod connect;
+mod connection;
 mod failure;
 mod forward;
 mod headers;
 mod in_time;
 mod options;
 mod patience;
+mod pool;
 mod tunnel;
 
 use std::{
@@ -24,9 +26,9 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Request, Uri, uri::PathAndQuery};
+use http::{HeaderValue, Request, Uri, header, uri::PathAndQuery};
 
-use self::connect::Client;
+use self::pool::Pool;
 use crate::Error;
 
 pub use call::json_object;
@@ -37,7 +39,7 @@ pub use options::{InvalidUrl, UpstreamOptions, UpstreamUrl};
 pub struct Upstream(Arc<Shared>);
 
 struct Shared {
-    client: Client,
+    pool: Arc<Pool>,
     options: UpstreamOptions,
 }
 
@@ -49,24 +51,24 @@ impl Upstream {
     /// [`Error::Unreachable`] if the URL is `https` and this system has no root
     /// certificates.
     pub fn new(options: UpstreamOptions) -> Result<Self, Error> {
-        let client = connect::client(&options)?;
-        Ok(Self(Arc::new(Shared { client, options })))
+        let pool = Pool::new(connect::connector(&options)?, &options);
+        Ok(Self(Arc::new(Shared { pool, options })))
     }
 
     /// Aims a request at the homeserver: its path and query stay as they are.
     fn aim(&self, request: &mut Request<Body>, target: PathAndQuery) {
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(self.0.options.url.scheme.clone());
-        parts.authority = Some(self.0.options.url.authority.clone());
-        parts.path_and_query = Some(target);
-        *request.uri_mut() = Uri::from_parts(parts).expect("invariant: all three parts are there");
+        request.headers_mut().entry(header::HOST).or_insert_with(|| {
+            HeaderValue::from_str(self.0.options.url.authority.as_str())
+                .expect("invariant: an authority is a header's value")
+        });
+        *request.uri_mut() = Uri::from(target);
         *request.version_mut() = http::Version::HTTP_11;
     }
 }
 
 impl Debug for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { client: _, options } = &*self.0;
+        let Shared { pool: _, options } = &*self.0;
         f.debug_struct("Upstream").field("options", options).finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@
 //! minutes after it is not coming back.
 
 use std::{
-    pin::pin,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -43,9 +43,8 @@ impl Progress {
     pub(super) async fn within<T>(
         &self,
         patience: Duration,
-        answer: impl Future<Output = T>,
+        mut answer: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
-        let mut answer = pin!(answer);
         loop {
             match tokio::time::timeout(patience, answer.as_mut()).await {
                 Ok(answer) => return Some(answer),

@@ -9,10 +9,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderValue, Method, Version, header};
-use hyper::{
-    body::Incoming,
-    upgrade::{OnUpgrade, on},
-};
+use hyper::upgrade::{OnUpgrade, on};
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 
@@ -37,7 +34,7 @@ impl Tunnel {
     }
 
     /// Lets both sides talk until both are done, or one is gone.
-    pub(super) fn open(self, mut response: Response<Incoming>) -> Response {
+    pub(super) fn open(self, mut response: Response) -> Response {
         let upstream = on(&mut response);
         tokio::spawn(async move {
             let (Ok(client), Ok(upstream)) = tokio::join!(self.0, upstream) else { return };

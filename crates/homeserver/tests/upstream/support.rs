@@ -20,15 +20,18 @@ pub(crate) fn context() -> Context {
 }
 
 pub(crate) fn way_to(address: &str) -> Upstream {
+    Upstream::new(options(address)).unwrap()
+}
+
+pub(crate) fn options(address: &str) -> UpstreamOptions {
     let url = format!("http://{address}").parse().unwrap();
-    let options = UpstreamOptions {
+    UpstreamOptions {
         connect_timeout: PATIENCE,
         answer_timeout: PATIENCE,
         answer_limit: 64 * 1024,
         forward_timeout: PATIENCE,
         ..UpstreamOptions::new(url)
-    };
-    Upstream::new(options).unwrap()
+    }
 }
 
 /// A homeserver with these routes.

@@ -1,0 +1,193 @@
+//! Connections to the homeserver, kept for the next request.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::Response,
+};
+use http::{Request, StatusCode, Uri};
+use hyper::body::{Frame, Incoming, SizeHint};
+use tokio::{
+    runtime::{Handle, Id},
+    time::{Instant, sleep},
+};
+
+use super::{
+    UpstreamOptions,
+    connect::Connector,
+    connection::{Broken, Connection, Unanswered},
+};
+
+/// The connections that nobody uses, the one used last at the end.
+pub(super) struct Pool {
+    connector: Connector,
+    uri: Uri,
+    limit: usize,
+    idle_timeout: Duration,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+    /// Which runtime wakes who works on it.
+    runtime: Id,
+}
+
+impl Pool {
+    pub(super) fn new(connector: Connector, options: &UpstreamOptions) -> Arc<Self> {
+        let uri = Uri::builder()
+            .scheme(options.url.scheme.clone())
+            .authority(options.url.authority.clone())
+            .path_and_query("/")
+            .build()
+            .expect("invariant: all three parts are there");
+        let pool = Arc::new(Self {
+            connector,
+            uri,
+            limit: options.idle_connections,
+            idle_timeout: options.idle_timeout,
+            idle: Mutex::default(),
+        });
+        tokio::spawn(retire(Arc::downgrade(&pool), options.idle_timeout));
+        pool
+    }
+
+    /// Sends a request on a connection that stands, or on a new one. What one
+    /// that stood would not take goes to the next.
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        mut request: Request<Body>,
+    ) -> Result<Response, Broken> {
+        loop {
+            let kept = self.take().await;
+            let is_kept = kept.is_some();
+            let connection = match kept {
+                Some(connection) => connection,
+                None => {
+                    Box::pin(Connection::open(self.connector.clone(), self.uri.clone())).await?
+                }
+            };
+            match connection.ask(request).await {
+                Ok((response, connection)) => return Ok(self.answered(response, connection).await),
+                Err(Unanswered { unsent: Some(again), .. }) if is_kept => request = *again,
+                Err(Unanswered { error, .. }) => return Err(Broken::Talk(error)),
+            }
+        }
+    }
+
+    /// Gives the answer its connection, for as long as it is read.
+    async fn answered(
+        self: &Arc<Self>,
+        response: Response<Incoming>,
+        connection: Connection,
+    ) -> Response {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            connection.leave();
+            return response.map(Body::new);
+        }
+        let (parts, body) = response.into_parts();
+        let mut answer = Answer { body, from: Some((connection, Arc::clone(self))) };
+        if answer.body.is_end_stream() {
+            poll_fn(|cx| {
+                answer.release(cx);
+                Poll::Ready(())
+            })
+            .await;
+        }
+        Response::from_parts(parts, Body::new(answer))
+    }
+
+    /// A connection that still stands.
+    async fn take(&self) -> Option<Connection> {
+        loop {
+            let Idle { mut connection, since, .. } = self.pop()?;
+            if since.elapsed() < self.idle_timeout
+                && poll_fn(|cx| Poll::Ready(connection.is_free(cx))).await
+            {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn pop(&self) -> Option<Idle> {
+        let here = Handle::current().id();
+        let mut idle = self.idle();
+        let place = idle.iter().rposition(|idle| idle.runtime == here)?;
+        Some(idle.remove(place))
+    }
+
+    fn put(&self, connection: Connection) {
+        let runtime = Handle::current().id();
+        let mut idle = self.idle();
+        if idle.len() < self.limit {
+            idle.push(Idle { connection, since: Instant::now(), runtime });
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes what nobody has used for long, until the pool is gone.
+async fn retire(pool: Weak<Pool>, after: Duration) {
+    loop {
+        sleep(after).await;
+        let Some(pool) = pool.upgrade() else { return };
+        pool.idle().retain(|idle| idle.since.elapsed() < after);
+    }
+}
+
+/// The body of an answer. When it is read to its end, its connection is free.
+struct Answer {
+    body: Incoming,
+    from: Option<(Connection, Arc<Pool>)>,
+}
+
+impl Answer {
+    fn release(&mut self, cx: &mut Context<'_>) {
+        if let Some((mut connection, pool)) = self.from.take()
+            && connection.is_free(cx)
+        {
+            pool.put(connection);
+        }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_pending()
+            && let Some((connection, _)) = &mut self.from
+        {
+            connection.work(cx);
+            frame = Pin::new(&mut self.body).poll_frame(cx);
+        }
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.release(cx);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
