@@ -36,6 +36,7 @@ mod two_factor;
 mod uia;
 mod unread;
 mod well_known;
+mod workers;
 mod wrong_passwords;
 
 pub use app::App;
@@ -44,3 +45,4 @@ pub use policy::{Policy, UserPattern};
 pub use router::router;
 pub use serve::{serve, sweep};
 pub use settings::{NativeLogin, Settings};
+pub use workers::Workers;

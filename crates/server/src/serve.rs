@@ -10,7 +10,7 @@ use hyper_util::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{App, first_bytes::FirstBytes, router::entry};
+use crate::{App, Workers, first_bytes::FirstBytes, router::entry};
 
 /// How long a client may take to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -33,6 +33,7 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 pub async fn serve(
     app: App,
     listener: TcpListener,
+    workers: Workers,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let builder = builder();
@@ -57,14 +58,17 @@ pub async fn serve(
             async move { Ok::<_, Infallible>(entry(&app, request).await) }
         });
         prepare(&stream);
-        let stream = TokioIo::new(FirstBytes::within(HEADER_TIMEOUT, stream));
-        let connection = builder.serve_connection_with_upgrades(stream, service);
-        let connection = graceful.watch(connection.into_owned());
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
+        let (builder, watcher) = (builder.clone(), graceful.watcher());
+        let given = workers.give(stream, async move |stream| {
+            let stream = TokioIo::new(FirstBytes::within(HEADER_TIMEOUT, stream));
+            let connection = builder.serve_connection_with_upgrades(stream, service);
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "connection ended");
             }
         });
+        if let Err(error) = given {
+            tracing::error!(%error, "cannot take a connection");
+        }
     }
     drop(listener);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {

@@ -6,7 +6,7 @@ use myelin_ambient::{SystemClock, SystemEntropy};
 use myelin_homeserver::embedded::{
     Embedded, EmbeddedOptions, PasswordParameters, RegistrationPolicy,
 };
-use myelin_server::{App, Settings, serve};
+use myelin_server::{App, Settings, Workers, serve};
 use myelin_storage::{Database, FixedKeySource, Keyring, OpenOptions, Quota, open};
 use myelin_testing::Postgres;
 use spec_tests::{Format, KnownFailures, Options};
@@ -40,7 +40,7 @@ async fn conforms(url: String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let target = format!("http://{}", listener.local_addr().expect("an address"));
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(app, listener, async {
+    let server = tokio::spawn(serve(app, listener, Workers::here(), async {
         let _ = stopped.await;
     }));
 

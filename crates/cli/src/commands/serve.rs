@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use anyhow::Context;
 use myelin_ambient::{SystemClock, SystemEntropy};
 use myelin_homeserver::embedded::RegistrationPolicy;
-use myelin_server::{App, serve, sweep};
+use myelin_server::{App, Workers, serve, sweep};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -33,9 +33,10 @@ pub(super) async fn run(sources: &Sources) -> Result<(), Failure> {
     };
     let sweeper = tokio::spawn(sweep(app.clone()));
     let (stop, _) = watch::channel(false);
+    let workers = Workers::start().context("cannot start the threads that answer")?;
     let mut servers = JoinSet::new();
     for listener in listeners {
-        servers.spawn(serve(app.clone(), listener, stopped(stop.subscribe())));
+        servers.spawn(serve(app.clone(), listener, workers.clone(), stopped(stop.subscribe())));
     }
     signals.next().await;
     tracing::info!("stopping: requests that are under way may finish");
