@@ -14,7 +14,7 @@ use crate::{
     App,
     error::Error,
     routes::{Action, Route},
-    uia::{Gate, Purpose},
+    uia::{Auth, Gate, Purpose},
 };
 
 /// So many devices are named, and no more.
@@ -56,6 +56,22 @@ impl Call {
             Resolved::Identity(identity) => Ok(identity),
             Resolved::Refused(refusal) => Err(refusal.into()),
         }
+    }
+
+    /// Whom the access token names, and how far the request has proved it.
+    pub(crate) async fn caller(&mut self, app: &App) -> Result<(Identity, Auth), Error> {
+        let mut auth = Auth::take(&mut self.body);
+        let looking = async {
+            match &mut auth {
+                Ok(auth) => auth.look(app).await,
+                Err(_) => Ok(()),
+            }
+        };
+        let (identity, looked) = tokio::join!(self.identity(app), looking);
+        // Who has no token is told of nothing else.
+        let identity = identity?;
+        looked?;
+        Ok((identity, auth?))
     }
 
     /// What a session for this request is bound to.

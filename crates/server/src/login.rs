@@ -108,10 +108,11 @@ impl Login<'_> {
             Auth::Attempt { session: None, evidence: Evidence::Password(evidence) } => {
                 return self.password(&evidence, None, None).await;
             }
-            Auth::Attempt { session: Some(id), evidence } => (id, evidence),
-            Auth::Session(id) => {
-                self.check(&self.gate.lookup(&id).await?.0)?;
-                return self.mint(self.gate.execute(&id).await?.proof, None).await;
+            Auth::Attempt { session: Some(named), evidence } => (named.id, evidence),
+            Auth::Session(named) => {
+                let found = self.gate.lookup(&named.id).await?;
+                self.check(&found.0)?;
+                return self.mint(self.gate.execute(found).await?.proof, None).await;
             }
             Auth::Absent | Auth::Attempt { session: None, .. } => {
                 let (session, factors) = self.gate.open().await?;

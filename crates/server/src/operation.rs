@@ -29,11 +29,10 @@ pub(crate) async fn run(
     if relay::is_for(app, &call, operation) {
         return relay::run(app, call, operation).await;
     }
-    let identity = match operation {
-        Operation::Register => None,
-        _ => Some(call.identity(app).await?),
+    let (identity, mut auth) = match operation {
+        Operation::Register => (None, Auth::take(&mut call.body)?),
+        _ => call.caller(app).await.map(|(identity, auth)| (Some(identity), auth))?,
     };
-    let auth = Auth::take(&mut call.body)?;
     let gate = match &identity {
         Some(identity) => Gate { purpose: purpose(app), ..call.gate(app, identity) },
         None => registration_gate(app, &call)?,
@@ -47,7 +46,7 @@ pub(crate) async fn run(
     if forwards {
         app.take_password(&call.context)?;
     }
-    let passed = gate.authorise(&auth).await?;
+    let passed = gate.authorise(&mut auth).await?;
     if forwards {
         request.password = auth.into_password();
     }
@@ -98,10 +97,9 @@ fn registration_gate<'a>(app: &'a App, call: &'a Call) -> Result<Gate<'a>, Error
 /// `POST /login/get_token`: issues a login token of our own, so that a login
 /// with it is one that the gate has let through.
 pub(crate) async fn login_token(app: &App, mut call: Call) -> Result<Response, Error> {
-    let identity = call.identity(app).await?;
-    let auth = Auth::take(&mut call.body)?;
+    let (identity, mut auth) = call.caller(app).await?;
     let gate = call.gate(app, &identity);
-    let proof = gate.authorise(&auth).await?.proof;
+    let proof = gate.authorise(&mut auth).await?.proof;
     // The proof is for this user's request: the binding says so.
     let Some(user) = proof.user().map(ToOwned::to_owned) else {
         return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());

@@ -19,7 +19,6 @@ use crate::{
     call::Call,
     error::Error,
     texts,
-    uia::Auth,
 };
 
 /// `GET /account/two-factor/app-passwords`: never a password.
@@ -46,15 +45,14 @@ fn shown(password: &ListedAppPassword) -> Value {
 /// `POST /account/two-factor/app-passwords`: a new one, shown here and never
 /// again.
 pub(crate) async fn create(app: &App, mut call: Call) -> Result<Response, Error> {
-    let identity = call.identity(app).await?;
-    let auth = Auth::take(&mut call.body)?;
+    let (identity, mut auth) = call.caller(app).await?;
     if !call.body.contains_key("name") {
         return Err(Refusal::bad_request(&ErrorKind::MissingParam, "`name` is missing.").into());
     }
     let name = name(&call.body)?;
     // Before any proof: what could not be made costs nobody a code.
     check_room(app, &identity.user).await?;
-    let proof = call.gate(app, &identity).authorise(&auth).await?.proof;
+    let proof = call.gate(app, &identity).authorise(&mut auth).await?.proof;
     let owner = Owner::of(app, &call, &identity);
     let (id, password) = make(&owner, name.clone(), &proof).await?;
     let body = json!({"id": id.as_str(), "name": name.as_str(), "password": password.expose()});

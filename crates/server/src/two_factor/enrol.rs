@@ -18,22 +18,15 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Grounds, Owner, id, name, named, new_codes, shown};
-use crate::{
-    App,
-    call::Call,
-    error::Error,
-    texts,
-    uia::{Auth, string},
-};
+use crate::{App, call::Call, error::Error, texts, uia::string};
 
 /// `POST /account/two-factor/totp`: a pending authenticator, which protects
 /// nothing until it is confirmed. Its secret is shown here and never again.
 pub(crate) async fn begin(app: &App, mut call: Call) -> Result<Response, Error> {
-    let identity = call.identity(app).await?;
-    let auth = Auth::take(&mut call.body)?;
+    let (identity, mut auth) = call.caller(app).await?;
     let name = name(&call.body)?;
     check_room(&app.store().lookup_factors(&identity.user).await?)?;
-    let proof = call.gate(app, &identity).authorise(&auth).await?.proof;
+    let proof = call.gate(app, &identity).authorise(&mut auth).await?.proof;
     let pending = enrol(&Owner::of(app, &call, &identity), name, proof).await?;
     Ok(shown_once(app, &identity.user, &pending))
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Grounds, Owner, id, name, named, new_codes, shown};
-use crate::{App, call::Call, error::Error, texts, uia::Auth};
+use crate::{App, call::Call, error::Error, texts};
 
 /// `PUT /account/two-factor/totp/{id}`
 pub(crate) async fn rename(app: &App, call: Call) -> Result<Response, Error> {
@@ -49,15 +49,14 @@ pub(crate) async fn rename_to(owner: &Owner<'_>, id: &str, name: &Name) -> Resul
 /// `DELETE /account/two-factor/totp/{id}`: a pending one goes without proof,
 /// for it protects nothing.
 pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error> {
-    let identity = call.identity(app).await?;
-    let auth = Auth::take(&mut call.body)?;
+    let (identity, mut auth) = call.caller(app).await?;
     let factors = app.store().lookup_factors(&identity.user).await?;
     let pending = named(id(&call), &factors)?.status == Status::Pending;
     let grounds = if pending {
         Grounds::Token
     } else {
         check_not_last(app, &factors)?;
-        Grounds::Proof(call.gate(app, &identity).authorise(&auth).await?.proof)
+        Grounds::Proof(call.gate(app, &identity).authorise(&mut auth).await?.proof)
     };
     end(&Owner::of(app, &call, &identity), id(&call), &grounds).await?;
     Ok(Json(json!({})).into_response())
@@ -97,12 +96,11 @@ pub(crate) fn check_not_last(app: &App, factors: &Factors) -> Result<(), Refusal
 
 /// `POST /account/two-factor/recovery`: ten new codes; the old ones end.
 pub(crate) async fn regenerate(app: &App, mut call: Call) -> Result<Response, Error> {
-    let identity = call.identity(app).await?;
-    let auth = Auth::take(&mut call.body)?;
+    let (identity, mut auth) = call.caller(app).await?;
     if !app.store().lookup_factors(&identity.user).await?.protect() {
         return Err(no_factor().into());
     }
-    let proof = call.gate(app, &identity).authorise(&auth).await?.proof;
+    let proof = call.gate(app, &identity).authorise(&mut auth).await?.proof;
     let texts = new_set(&Owner::of(app, &call, &identity), proof).await?;
     Ok(Json(shown(&texts)).into_response())
 }

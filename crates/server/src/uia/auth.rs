@@ -1,10 +1,13 @@
 //! The `auth` dict of a request, read strictly.
 
 use myelin_homeserver::{Password, PasswordEvidence, Refusal};
-use myelin_uia::Stage;
+use myelin_uia::{SessionId, Stage};
 use ruma::api::{client::uiaa::MatrixUserIdentifier, error::ErrorKind};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+use super::gate::Found;
+use crate::{App, error::Error};
 
 /// What a client says about where it stands.
 #[derive(Debug)]
@@ -12,14 +15,21 @@ pub(crate) enum Auth {
     /// Nothing: it asks for a challenge.
     Absent,
     /// Only a session: it asks where that stands.
-    Session(String),
+    Session(Named),
     /// It tries a stage.
     Attempt {
         /// In this session; in a new one if there is none.
-        session: Option<String>,
+        session: Option<Named>,
         /// With this.
         evidence: Evidence,
     },
+}
+
+/// A session as a client names it, and what was found early.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) id: String,
+    pub(crate) found: Option<Found>,
 }
 
 /// What a client offers as proof of a stage.
@@ -89,18 +99,28 @@ impl Auth {
             Some(Value::Object(dict)) => dict,
             Some(_) => return Err(bad_json("`auth` must be an object.")),
         };
-        let session = string(&dict, "session")?.map(str::to_owned);
+        let session = string(&dict, "session")?;
+        let session = session.map(|id| Named { id: id.to_owned(), found: None });
         // Some clients name the stage whose page they have shown.
         let on_page = string(&dict, "type")? == Some(Stage::Sso.as_str());
         let known = usize::from(session.is_some()) + usize::from(on_page);
-        if let (Some(session), true) = (&session, known == dict.len()) {
-            return Ok(Self::Session(session.clone()));
+        match session {
+            Some(session) if known == dict.len() => Ok(Self::Session(session)),
+            session => Ok(Self::Attempt { session, evidence: Evidence::read(&dict)? }),
         }
-        Ok(Self::Attempt { session, evidence: Evidence::read(&dict)? })
     }
-}
 
-impl Auth {
+    /// Looks for the session that is named, before it is known who asks: it is
+    /// shown to nobody, and is found in the time that this takes.
+    pub(crate) async fn look(&mut self, app: &App) -> Result<(), Error> {
+        if let Self::Session(named) | Self::Attempt { session: Some(named), .. } = self
+            && let Some(id) = SessionId::parse(&named.id)
+        {
+            named.found = app.store().lookup_session(&id, app.now()).await?;
+        }
+        Ok(())
+    }
+
     /// Whether a password is offered.
     pub(crate) fn offers_password(&self) -> bool {
         matches!(self, Self::Attempt { evidence: Evidence::Password(_), .. })
@@ -159,7 +179,7 @@ mod tests {
     #[test]
     fn a_session_alone_or_with_the_page_it_was_passed_on_asks_where_it_stands() {
         for auth in [json!({"session": "s"}), json!({"session": "s", "type": "m.login.sso"})] {
-            assert!(matches!(take(auth), Ok(Auth::Session(session)) if session == "s"));
+            assert!(matches!(take(auth), Ok(Auth::Session(session)) if session.id == "s"));
         }
     }
 

@@ -11,7 +11,7 @@ use myelin_uia::{
 };
 use ruma::{OwnedUserId, UserId};
 
-use super::{Auth, Evidence, password, recovery, totp};
+use super::{Auth, Evidence, Named, password, recovery, totp};
 use crate::{App, error::Error, texts};
 
 /// How often a decision is made anew because others changed what it was made
@@ -62,6 +62,9 @@ pub(crate) struct Passed {
     pub(crate) before: Option<(Session, Option<Version>)>,
 }
 
+/// A session, and the factors of its user where it has one.
+pub(crate) type Found = (Session, Option<Factors>);
+
 /// What an attempt at a stage is worth.
 pub(crate) enum Judgement {
     /// The stage is passed, and this is used up by it.
@@ -90,7 +93,7 @@ pub(crate) enum Tried {
     /// It is passed.
     Passed(Progress),
     /// It is not, and this is what to say.
-    Again(Box<(Session, Option<Factors>)>, &'static str),
+    Again(Box<Found>, &'static str),
     /// It is not looked at before then.
     Wait(Timestamp),
     /// There is no such session any more.
@@ -99,16 +102,16 @@ pub(crate) enum Tried {
 
 impl Gate<'_> {
     /// Lets a request through if it proves enough; else says what to send.
-    pub(crate) async fn authorise(&self, auth: &Auth) -> Result<Passed, Error> {
+    pub(crate) async fn authorise(&self, auth: &mut Auth) -> Result<Passed, Error> {
         match auth {
             Auth::Absent => match self.redeem_grant().await? {
                 Some(proof) => Ok(Passed { proof, before: None }),
                 None => Err(self.fresh(None).await?),
             },
-            Auth::Session(id) => self.execute(id).await,
+            Auth::Session(named) => self.execute(self.named(named).await?).await,
             Auth::Attempt { session, evidence } => {
                 let current = match session {
-                    Some(id) => self.lookup(id).await?,
+                    Some(named) => self.named(named).await?,
                     None => self.open().await?,
                 };
                 let version = current.1.as_ref().map(|factors| factors.version);
@@ -127,7 +130,7 @@ impl Gate<'_> {
     /// Tries a stage in a session; else says what to send.
     pub(crate) async fn attempt(
         &self,
-        current: (Session, Option<Factors>),
+        current: Found,
         evidence: &Evidence,
     ) -> Result<Progress, Error> {
         match self.try_stage(current, evidence, Place::Request).await? {
@@ -144,7 +147,7 @@ impl Gate<'_> {
     /// Tries a stage in a session, until a decision has held.
     pub(crate) async fn try_stage(
         &self,
-        mut current: (Session, Option<Factors>),
+        mut current: Found,
         evidence: &Evidence,
         place: Place,
     ) -> Result<Tried, Error> {
@@ -274,28 +277,33 @@ impl Gate<'_> {
     }
 
     /// The session with this name.
-    pub(crate) async fn found(
-        &self,
-        id: &str,
-    ) -> Result<Option<(Session, Option<Factors>)>, Error> {
+    pub(crate) async fn found(&self, id: &str) -> Result<Option<Found>, Error> {
         let Some(id) = SessionId::parse(id) else { return Ok(None) };
         Ok(self.app.store().lookup_session(&id, self.app.now()).await?)
     }
 
     /// The session with this name, or a fresh challenge: a name that a client
     /// chose is never adopted.
-    pub(crate) async fn lookup(&self, id: &str) -> Result<(Session, Option<Factors>), Error> {
+    pub(crate) async fn lookup(&self, id: &str) -> Result<Found, Error> {
         match self.found(id).await? {
             Some(found) => Ok(found),
             None => Err(self.fresh(Some(texts::UNKNOWN_SESSION)).await?),
         }
     }
 
+    /// The session that a client names, as it was found early perhaps.
+    async fn named(&self, named: &mut Named) -> Result<Found, Error> {
+        match named.found.take() {
+            Some(found) => Ok(found),
+            None => self.lookup(&named.id).await,
+        }
+    }
+
     /// Spends a session in which a whole flow is passed, on a fallback page
     /// perhaps; else says where it stands.
-    pub(crate) async fn execute(&self, id: &str) -> Result<Passed, Error> {
+    pub(crate) async fn execute(&self, mut found: Found) -> Result<Passed, Error> {
         for _ in 0..ROUNDS {
-            let (before, factors) = self.lookup(id).await?;
+            let (before, factors) = found;
             let factors = factors.as_ref();
             let now = self.app.now();
             let admitted = before.clone().admit_execution(&self.binding, &self.flows(factors), now);
@@ -308,6 +316,7 @@ impl Gate<'_> {
                 let version = factors.map(|factors| factors.version);
                 return Ok(Passed { proof, before: Some((before, version)) });
             }
+            found = self.lookup(before.id.as_str()).await?;
         }
         Err(Error::Contended)
     }
@@ -334,7 +343,7 @@ impl Gate<'_> {
     }
 
     /// Opens a session in which nothing is passed yet.
-    pub(crate) async fn open(&self) -> Result<(Session, Option<Factors>), Error> {
+    pub(crate) async fn open(&self) -> Result<Found, Error> {
         let lifetime = self.app.settings().session_lifetime;
         let now = self.app.now();
         let mut session =
