@@ -38,7 +38,8 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// A generator that repeats itself for a seed. For tests.
+/// A generator that repeats itself for a seed: for tests, and for what is no
+/// secret and is wanted without asking the system each time.
 #[derive(Debug)]
 pub struct SeededEntropy(Mutex<ChaCha20Rng>);
 

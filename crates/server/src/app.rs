@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use myelin_ambient::{Clock, Entropy, Timestamp};
+use data_encoding::HEXLOWER;
+use myelin_ambient::{Clock, Entropy, SeededEntropy, Timestamp};
 use myelin_homeserver::{Context, Homeserver, PasswordCheck, PasswordEvidence, Refusal};
 use myelin_storage::Store;
 use tokio::sync::{Mutex, Semaphore};
@@ -23,6 +24,7 @@ struct Parts {
     hashing: Arc<Semaphore>,
     readiness: Mutex<Option<(Timestamp, bool)>>,
     wrong_passwords: WrongPasswords,
+    request_ids: SeededEntropy,
 }
 
 /// How long an answer to `/ready` holds: the check writes, and anybody may ask.
@@ -43,6 +45,7 @@ impl App {
         let hashing = Arc::new(Semaphore::new(processors));
         let readiness = Mutex::new(None);
         let wrong_passwords = WrongPasswords::new(settings.wrong_passwords_per_minute);
+        let request_ids = SeededEntropy::new(u64::from_be_bytes(entropy.bytes()));
         Self(Arc::new(Parts {
             homeserver,
             store,
@@ -52,6 +55,7 @@ impl App {
             hashing,
             readiness,
             wrong_passwords,
+            request_ids,
         }))
     }
 
@@ -73,6 +77,12 @@ impl App {
     /// The source of randomness.
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.0.entropy
+    }
+
+    /// A name for a request. It is no secret.
+    pub(crate) fn request_id(&self) -> String {
+        let ids: &dyn Entropy = &self.0.request_ids;
+        HEXLOWER.encode(&ids.bytes::<8>())
     }
 
     /// The settings.

@@ -9,7 +9,6 @@ use axum::{
     extract::{ConnectInfo, Request},
     response::Response,
 };
-use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use myelin_homeserver::Context;
@@ -30,7 +29,7 @@ pub(crate) async fn observe(
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
     let address =
         peer.map(|peer| client_address(peer, request.headers(), &app.settings().trusted_proxies));
-    let request_id = HEXLOWER.encode(&app.entropy().bytes::<8>());
+    let request_id = app.request_id();
     let id = HeaderValue::from_str(&request_id);
     let span =
         tracing::info_span!("request", id = %request_id, method = %request.method(), endpoint);

@@ -8,7 +8,7 @@ use http::Method;
 
 use crate::{
     paths::{lenient, parameters},
-    routes::{REFUSED, ROUTES, Refused, Switch},
+    routes::{REFUSED, REFUSED_TO_CLIENTS, ROUTES, Refused, Switch},
 };
 
 const CLIENT_API: &str = "/_matrix/client/";
@@ -18,8 +18,13 @@ const CLIENT_API: &str = "/_matrix/client/";
 pub(crate) fn is_refused(method: &Method, raw_path: &str, passed: &[Switch]) -> bool {
     let path = lenient(raw_path);
     let is_off = |refused: &&Refused| refused.unless.is_none_or(|switch| !passed.contains(&switch));
-    REFUSED.iter().filter(is_off).any(|refused| is_under(&path, refused.path))
-        || is_under_unknown_prefix(method, &path)
+    let is_among = |table: &'static [Refused], path| {
+        table.iter().filter(is_off).any(|refused| is_under(path, refused.path))
+    };
+    match path.strip_prefix(CLIENT_API) {
+        Some(rest) => is_among(&REFUSED_TO_CLIENTS, rest) || is_under_unknown_prefix(method, rest),
+        None => is_among(&REFUSED, &path),
+    }
 }
 
 /// Whether `path` is `place` or below it; `*` stands for one segment.
@@ -40,8 +45,7 @@ fn is_under(path: &str, place: &str) -> bool {
 
 /// Whether this is a gated endpoint below a prefix that is not in the table: a
 /// homeserver may answer there tomorrow.
-fn is_under_unknown_prefix(method: &Method, path: &str) -> bool {
-    let Some(rest) = path.strip_prefix(CLIENT_API) else { return false };
+fn is_under_unknown_prefix(method: &Method, rest: &str) -> bool {
     // One segment (`v4`), or two below `unstable` (`unstable/org.example`).
     let mut ends = rest.match_indices('/').map(|(at, _)| at);
     let one = ends.next();

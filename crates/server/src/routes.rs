@@ -221,28 +221,17 @@ const fn refused(path: &'static str, unless: Option<Switch>) -> Refused {
 }
 
 /// What would get around the second factor and has no gate.
-pub static REFUSED: [Refused; 30] = [
+pub static REFUSED: [Refused; 20] = [
     // The part of the gateway that runs inside Synapse.
     refused("/_synapse/client/myelin", None),
     // A login page of the homeserver's own.
     refused("/_matrix/static/client/login", None),
-    // OAuth at the homeserver issues tokens.
-    refused("/_matrix/client/*/auth_metadata", None),
-    refused("/_matrix/client/*/auth_issuer", None),
-    refused("/_matrix/client/unstable/*/auth_metadata", None),
-    refused("/_matrix/client/unstable/*/auth_issuer", None),
     refused("/.well-known/openid-configuration", None),
     refused("/_tuwunel/oidc", None),
     refused("/_continuwuity/oidc", None),
     refused("/_continuwuity/oauth2", None),
     refused("/_conduwuit/oauth2", None),
-    refused("/_matrix/client/*/rendezvous", Some(Switch::QrLogin)),
-    refused("/_matrix/client/unstable/*/rendezvous", Some(Switch::QrLogin)),
     refused("/_synapse/client/rendezvous", Some(Switch::QrLogin)),
-    refused("/_matrix/client/*/login/sso", Some(Switch::Sso)),
-    refused("/_matrix/client/*/login/cas", Some(Switch::Sso)),
-    refused("/_matrix/client/*/*/login/sso", Some(Switch::Sso)),
-    refused("/_matrix/client/*/*/login/cas", Some(Switch::Sso)),
     refused("/_synapse/client/oidc", Some(Switch::Sso)),
     refused("/_synapse/client/saml2", Some(Switch::Sso)),
     refused("/_matrix/saml2", Some(Switch::Sso)),
@@ -255,6 +244,21 @@ pub static REFUSED: [Refused; 30] = [
     refused("/_conduwuit", Some(Switch::Admin)),
     refused("/_continuwuity", Some(Switch::Admin)),
     refused("/_dendrite/admin", Some(Switch::Admin)),
+];
+
+/// The same below `/_matrix/client/`.
+pub static REFUSED_TO_CLIENTS: [Refused; 10] = [
+    // OAuth at the homeserver issues tokens.
+    refused("*/auth_metadata", None),
+    refused("*/auth_issuer", None),
+    refused("unstable/*/auth_metadata", None),
+    refused("unstable/*/auth_issuer", None),
+    refused("*/rendezvous", Some(Switch::QrLogin)),
+    refused("unstable/*/rendezvous", Some(Switch::QrLogin)),
+    refused("*/login/sso", Some(Switch::Sso)),
+    refused("*/login/cas", Some(Switch::Sso)),
+    refused("*/*/login/sso", Some(Switch::Sso)),
+    refused("*/*/login/cas", Some(Switch::Sso)),
 ];
 
 /// What a reverse proxy may send to the homeserver without Myelin.
@@ -300,9 +304,11 @@ mod tests {
             prefixes.iter().map(|prefix| format!("{prefix}{}", route.endpoint))
         });
         // `*` is there for a version.
-        let refused = REFUSED.iter().flat_map(|refused| {
-            ["r0", "v1", "v3", "unstable"].map(|version| refused.path.replace('*', version))
+        let below = REFUSED_TO_CLIENTS.iter().flat_map(|refused| {
+            ["r0", "v1", "v3", "unstable"]
+                .map(|version| format!("/_matrix/client/{}", refused.path.replace('*', version)))
         });
+        let refused = REFUSED.iter().map(|refused| refused.path.to_owned()).chain(below);
         for path in ours.chain(refused) {
             for straight in &STRAIGHT {
                 let overlaps = path
