@@ -95,19 +95,34 @@ async fn measure(options: &Options) -> Result<()> {
 
 async fn sqlite(binary: &std::path::Path, options: &Options) -> Result<()> {
     println!(
-        "SQLite\n  clients  stages/s  a single writer's commits/s  ratio                  server µs/stage"
+        "SQLite, beside a single writer that makes the changes of a stage, and one that changes a \
+         number\n  clients  stages/s    its commits/s  ratio                  number's  ratio  \
+         server µs/stage"
     );
     let directory = tempfile::tempdir().context("cannot make a directory")?;
     let mut server = Server::new(binary, directory.path(), None);
     for &clients in &options.clients {
         let mut figures = Vec::new();
         for _ in 0..options.rounds {
+            let alone = prepare(&mut server, options.stages / 2).await?;
             let people = prepare(&mut server, amount(options, clients)).await?;
-            let writer = peers::single_writer(directory.path())?;
+            let number = peers::single_writer(directory.path())?;
+            let peer = peers::single_writer_of_stages(&server.file(), &alone)?;
             let ours = complete_stages(&server, &people, clients).await?;
-            figures.push(Figure { ours: ours.rate, peer: writer, cost: ours.cost });
+            figures.push((Figure { ours: ours.rate, peer, cost: ours.cost }, number));
         }
-        print_row(clients, figures);
+        figures.sort_by(|(a, _), (b, _)| a.ratio().total_cmp(&b.ratio()));
+        let (median, number) = &figures[figures.len() / 2];
+        println!(
+            "  {clients:>7}  {:>8.0}  {:>15.0}  {:>5.2}  ({:.2} to {:.2})  {number:>12.0}  {:>5.2}  {:>14.0}",
+            median.ours,
+            median.peer,
+            median.ratio(),
+            figures[0].0.ratio(),
+            figures[figures.len() - 1].0.ratio(),
+            median.ours / number,
+            median.cost,
+        );
     }
     memory(&mut server, options).await
 }

@@ -6,23 +6,75 @@ use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 use tokio::process::Command;
 
-use crate::load::now;
+use crate::{load::now, seed::Person};
+
+/// How long the peer writes.
+const TIME: Duration = Duration::from_secs(2);
 
 /// Commits a second of one writer that commits each change by itself, in WAL
-/// with `synchronous=FULL`, on the same disk.
+/// with `synchronous=FULL`, on the same disk: the least that can be changed, one
+/// number.
 pub(crate) fn single_writer(directory: &Path) -> Result<f64> {
-    let connection = Connection::open(directory.join("single-writer.db"))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let connection = writer(&directory.join("single-writer.db"))?;
     connection.execute_batch(
         "CREATE TABLE IF NOT EXISTS counter (n INTEGER NOT NULL);
          DELETE FROM counter; INSERT INTO counter VALUES (0)",
     )?;
     let mut update = connection.prepare("UPDATE counter SET n = n + 1")?;
+    per_second(std::iter::repeat(()), |()| Ok(update.execute([])?))
+}
+
+/// The same for a writer that changes what a stage changes, in the database of
+/// the server: what waiting together saves.
+pub(crate) fn single_writer_of_stages(file: &Path, people: &[Person]) -> Result<f64> {
+    let connection = writer(file)?;
+    let mut begin = connection.prepare("BEGIN IMMEDIATE")?;
+    let mut commit = connection.prepare("COMMIT")?;
+    let mut anchor = connection.prepare(
+        "UPDATE factors SET version = version + 1, totp_in_a_row = 0, totp_window_failures = 0
+         WHERE user_id = ?1 AND version > 0",
+    )?;
+    let mut code = connection.prepare(
+        "UPDATE authenticators SET last_step = ?3, last_used = ?3
+         WHERE user_id = ?1 AND id = ?2 AND (last_step IS NULL OR last_step < ?3)",
+    )?;
+    let mut session = connection.prepare("DELETE FROM uia_sessions WHERE id = ?1")?;
+    let mut entry = connection.prepare(
+        "INSERT INTO audit (at, user_id, action, actor, address, request_id, detail)
+         VALUES (?2, ?1, 'totp_passed', 'user', '127.0.0.1', '0123456789abcdef', 'delete_devices')",
+    )?;
+    let rows = people.iter().filter_map(Person::rows);
+    per_second(rows, |(user, authenticator, digest)| {
+        begin.execute([])?;
+        let changed = anchor.execute([user])?
+            + code.execute(rusqlite::params![user, authenticator, i64::MAX])?
+            + session.execute([digest])?
+            + entry.execute(rusqlite::params![user, 1])?;
+        commit.execute([])?;
+        ensure!(changed == 4, "a stage changes four rows, not {changed}");
+        Ok(changed)
+    })
+}
+
+fn writer(file: &Path) -> Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// How fast `write` is, for some time, or until nothing is left.
+fn per_second<T>(
+    all: impl Iterator<Item = T>,
+    mut write: impl FnMut(T) -> Result<usize>,
+) -> Result<f64> {
     let (started, mut commits) = (now(), 0_u32);
-    while started.elapsed() < Duration::from_secs(2) {
-        update.execute([])?;
+    for each in all {
+        write(each)?;
         commits += 1;
+        if started.elapsed() >= TIME {
+            break;
+        }
     }
     Ok(f64::from(commits) / started.elapsed().as_secs_f64())
 }

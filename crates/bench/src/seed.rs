@@ -42,6 +42,14 @@ impl Person {
         Some(self.request(&json!({"devices": [], "auth": auth})))
     }
 
+    /// The user, the authenticator and the digest of the session, as their rows
+    /// are found; none without a session.
+    pub(crate) fn rows(&self) -> Option<(&str, &str, [u8; 32])> {
+        let Waiting { user, session } = self.waiting.as_ref()?;
+        let digest = Sha256::digest(session).into();
+        Some((user.user.as_str(), user.authenticator.as_str(), digest))
+    }
+
     /// The request that opens a session.
     pub(crate) fn challenge(&self) -> String {
         self.request(&body())

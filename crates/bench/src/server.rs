@@ -98,9 +98,14 @@ impl Server {
         self.start().await
     }
 
+    /// Its database, where that is SQLite.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.join("myelin.db")
+    }
+
     /// Its database, opened beside it.
     pub(crate) async fn database(&self) -> Result<Database> {
-        let sqlite = || format!("sqlite:{}", self.directory.join("myelin.db").display());
+        let sqlite = || format!("sqlite:{}", self.file().display());
         let options = OpenOptions {
             url: self.postgres.clone().unwrap_or_else(sqlite),
             connections: 16,
