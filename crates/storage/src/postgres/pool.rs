@@ -16,6 +16,7 @@ use deadpool::{
     managed::{self, Metrics, Object, PoolError, QueueMode, RecycleResult},
 };
 use sqlx::{Connection as _, postgres::PgConnectOptions};
+use tokio::runtime::Handle;
 
 use super::{Connection, ready};
 use crate::Error;
@@ -39,7 +40,7 @@ impl Pool {
     /// Opens the first connection, so that an address that leads nowhere is
     /// noticed at once.
     pub(super) async fn open(options: PgConnectOptions, connections: u32) -> Result<Self, Error> {
-        let pool = managed::Pool::builder(Opener(options))
+        let pool = managed::Pool::builder(Opener { options, runtime: Handle::current() })
             .max_size(connections.max(1) as usize)
             .wait_timeout(Some(WAIT))
             .create_timeout(Some(WAIT))
@@ -69,14 +70,21 @@ impl fmt::Debug for Pool {
     }
 }
 
-struct Opener(PgConnectOptions);
+/// Opens connections in one runtime: what they wait for wakes it, even if those
+/// who use them are busy.
+struct Opener {
+    options: PgConnectOptions,
+    runtime: Handle,
+}
 
 impl managed::Manager for Opener {
     type Type = Connection;
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Connection, sqlx::Error> {
-        ready(&self.0).await
+        let options = self.options.clone();
+        let opened = self.runtime.spawn(async move { ready(&options).await }).await;
+        opened.map_err(|_| sqlx::Error::WorkerCrashed)?
     }
 
     async fn recycle(
@@ -124,7 +132,7 @@ impl Drop for Lease {
     /// broken; until then nobody else gets it, and what it holds is held.
     fn drop(&mut self) {
         let Some(mut connection) = self.0.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        let Ok(runtime) = Handle::try_current() else {
             return drop(Object::take(connection));
         };
         runtime.spawn(async move {
