@@ -3,7 +3,7 @@
 use axum::extract::Request;
 use http::{HeaderMap, Method, Uri};
 use myelin_homeserver::{
-    Context, Head, Identity, Operation, OperationRequest, Resolved, access_token,
+    AccessToken, Context, Head, Identity, Operation, OperationRequest, Resolved, access_token,
     strict_json::parse_object,
 };
 use myelin_uia::Binding;
@@ -51,8 +51,11 @@ impl Call {
 
     /// Whom the access token names.
     pub(crate) async fn identity(&self, app: &App) -> Result<Identity, Error> {
-        let token = access_token(&self.headers, &self.uri)?;
-        match app.homeserver().resolve(&token, &self.context).await? {
+        self.resolve(app, &access_token(&self.headers, &self.uri)?).await
+    }
+
+    async fn resolve(&self, app: &App, token: &AccessToken) -> Result<Identity, Error> {
+        match app.homeserver().resolve(token, &self.context).await? {
             Resolved::Identity(identity) => Ok(identity),
             Resolved::Refused(refusal) => Err(refusal.into()),
         }
@@ -60,6 +63,7 @@ impl Call {
 
     /// Whom the access token names, and how far the request has proved it.
     pub(crate) async fn caller(&mut self, app: &App) -> Result<(Identity, Auth), Error> {
+        let token = access_token(&self.headers, &self.uri)?;
         let mut auth = Auth::take(&mut self.body);
         let looking = async {
             match &mut auth {
@@ -67,8 +71,8 @@ impl Call {
                 Err(_) => Ok(()),
             }
         };
-        let (identity, looked) = tokio::join!(self.identity(app), looking);
-        // Who has no token is told of nothing else.
+        let (identity, looked) = tokio::join!(self.resolve(app, &token), looking);
+        // Whose token is not good is told of nothing else.
         let identity = identity?;
         looked?;
         Ok((identity, auth?))

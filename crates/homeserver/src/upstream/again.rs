@@ -41,10 +41,13 @@ fn repeated(request: &Request<Body>) -> Option<Request<Body>> {
 /// Whether a connection that stood has ended before an answer came.
 fn is_lost(error: &Broken) -> bool {
     let Broken::Talk(error) = error else { return false };
-    let io = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
-    error.is_incomplete_message()
-        || matches!(
-            io.map(std::io::Error::kind),
-            Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
-        )
+    let error: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(error), |error| (*error).source()).any(is_end)
+}
+
+fn is_end(error: &(dyn Error + 'static)) -> bool {
+    let hyper = error.downcast_ref::<hyper::Error>();
+    let io = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    hyper.is_some_and(hyper::Error::is_incomplete_message)
+        || matches!(io, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe))
 }

@@ -82,7 +82,8 @@ impl Connection {
         }
     }
 
-    /// Goes on by itself: the homeserver speaks another protocol on it now.
+    /// Goes on by itself, with what is still to be sent or in another protocol,
+    /// and is not used again.
     pub(super) fn leave(self) {
         if let Some(work) = self.work {
             tokio::spawn(work);

@@ -50,6 +50,10 @@ impl Upstream {
     ///
     /// [`Error::Unreachable`] if the URL is `https` and this system has no root
     /// certificates.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
     pub fn new(options: UpstreamOptions) -> Result<Self, Error> {
         let pool = Pool::new(connect::connector(&options)?, &options);
         Ok(Self(Arc::new(Shared { pool, options })))

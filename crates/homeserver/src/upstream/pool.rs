@@ -127,8 +127,9 @@ impl Pool {
     fn put(&self, connection: Connection) {
         let runtime = Handle::current().id();
         let mut idle = self.idle();
-        if idle.len() < self.limit {
-            idle.push(Idle { connection, since: Instant::now(), runtime });
+        idle.push(Idle { connection, since: Instant::now(), runtime });
+        if idle.len() > self.limit {
+            idle.remove(0);
         }
     }
 
@@ -154,10 +155,12 @@ struct Answer {
 
 impl Answer {
     fn release(&mut self, cx: &mut Context<'_>) {
-        if let Some((mut connection, pool)) = self.from.take()
-            && connection.is_free(cx)
-        {
+        let Some((mut connection, pool)) = self.from.take() else { return };
+        if connection.is_free(cx) {
             pool.put(connection);
+        } else {
+            // It was answered before the whole request was sent, which may go on.
+            connection.leave();
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Other people's requests: as they came, as a stream, both ways.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -11,7 +15,7 @@ use axum::{
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use myelin_homeserver::upstream::Upstream;
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{io::AsyncReadExt as _, net::TcpStream, sync::mpsc};
 
 use crate::support::{PATIENCE, context, say, serving, speaking, stopped};
 
@@ -193,6 +197,30 @@ async fn an_answer_that_breaks_off_breaks_off_for_the_client() {
     let response = forward(&speaking(half).await, request).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert!(to_bytes(response.into_body(), 1000).await.is_err());
+}
+
+#[tokio::test]
+async fn an_upload_that_is_answered_early_goes_on() {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    async fn answer_early(mut stream: TcpStream) {
+        say(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        let mut bytes = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = stream.read(&mut bytes).await {
+            SEEN.fetch_add(count, Ordering::SeqCst);
+        }
+    }
+    let upstream = speaking(answer_early).await;
+    let (sender, body) = stream();
+    let response = forward(&upstream, Request::post("/x").body(body).unwrap()).await;
+    assert_eq!(text(response).await, "{}");
+    for _ in 0..1000 {
+        sender.send("and so on").await.expect("it is still read");
+    }
+    drop(sender);
+    // In chunks, each with its length.
+    while SEEN.load(Ordering::SeqCst) < 9000 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 #[tokio::test]
