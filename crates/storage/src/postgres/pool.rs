@@ -16,7 +16,7 @@ use deadpool::{
     managed::{self, Metrics, Object, PoolError, QueueMode, RecycleResult},
 };
 use sqlx::{Connection as _, postgres::PgConnectOptions};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{Connection, ready};
 use crate::Error;
@@ -83,8 +83,14 @@ impl managed::Manager for Opener {
 
     async fn create(&self) -> Result<Connection, sqlx::Error> {
         let options = self.options.clone();
-        let opened = self.runtime.spawn(async move { ready(&options).await }).await;
-        opened.map_err(|_| sqlx::Error::WorkerCrashed)?
+        // Whoever gives up waiting takes it along: a database that does not
+        // answer is not left with more and more of them.
+        let mut opening = JoinSet::new();
+        opening.spawn_on(async move { ready(&options).await }, &self.runtime);
+        match opening.join_next().await {
+            Some(Ok(opened)) => opened,
+            _ => Err(sqlx::Error::WorkerCrashed),
+        }
     }
 
     async fn recycle(
@@ -142,5 +148,25 @@ impl Drop for Lease {
                 drop(Object::take(connection));
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, net::TcpListener, time::timeout};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_not_answered_is_given_up_with_its_socket() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port);
+        assert!(Pool::open(options, 1).await.is_err());
+
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut sent = Vec::new();
+        let closed = timeout(WAIT, stream.read_to_end(&mut sent)).await;
+        assert!(closed.is_ok(), "the socket is still open");
     }
 }
