@@ -3,7 +3,7 @@
 //! `cargo run --release -p myelin-bench` builds `myelin`, starts it on SQLite
 //! and on a throw-away PostgreSQL, and prints: second-factor stage completions
 //! per second over HTTP with 1, 8 and 64 clients, next to the commits of a
-//! single SQLite writer and to `pgbench -N` in the same run; the resident
+//! single SQLite writer (of the same changes, and of one number) and to `pgbench -N` in the same run; the resident
 //! memory idle and after many open sessions; and what passes through to a
 //! homeserver, next to nginx in front of the same upstream. Compare the ratios: absolute
 //! times depend on the machine.
@@ -95,34 +95,23 @@ async fn measure(options: &Options) -> Result<()> {
 
 async fn sqlite(binary: &std::path::Path, options: &Options) -> Result<()> {
     println!(
-        "SQLite, beside a single writer that makes the changes of a stage, and one that changes a \
-         number\n  clients  stages/s    its commits/s  ratio                  number's  ratio  \
-         server µs/stage"
+        "SQLite\n  clients  stages/s  a single writer's commits/s  ratio                  server µs/stage  the writer commits"
     );
     let directory = tempfile::tempdir().context("cannot make a directory")?;
     let mut server = Server::new(binary, directory.path(), None);
     for &clients in &options.clients {
-        let mut figures = Vec::new();
+        let (mut same, mut number) = (Vec::new(), Vec::new());
         for _ in 0..options.rounds {
             let alone = prepare(&mut server, options.stages / 2).await?;
             let people = prepare(&mut server, amount(options, clients)).await?;
-            let number = peers::single_writer(directory.path())?;
+            let least = peers::single_writer(directory.path())?;
             let peer = peers::single_writer_of_stages(&server.file(), &alone)?;
             let ours = complete_stages(&server, &people, clients).await?;
-            figures.push((Figure { ours: ours.rate, peer, cost: ours.cost }, number));
+            same.push(Figure { ours: ours.rate, peer, cost: ours.cost });
+            number.push(Figure { ours: ours.rate, peer: least, cost: ours.cost });
         }
-        figures.sort_by(|(a, _), (b, _)| a.ratio().total_cmp(&b.ratio()));
-        let (median, number) = &figures[figures.len() / 2];
-        println!(
-            "  {clients:>7}  {:>8.0}  {:>15.0}  {:>5.2}  ({:.2} to {:.2})  {number:>12.0}  {:>5.2}  {:>14.0}",
-            median.ours,
-            median.peer,
-            median.ratio(),
-            figures[0].0.ratio(),
-            figures[figures.len() - 1].0.ratio(),
-            median.ours / number,
-            median.cost,
-        );
+        print_row(clients, "the same changes", same);
+        print_row(clients, "one number", number);
     }
     memory(&mut server, options).await
 }
@@ -149,7 +138,7 @@ async fn postgres(
             let peer = f64::midpoint(before, after);
             figures.push(Figure { ours: ours.rate, peer, cost: ours.cost });
         }
-        print_row(clients, figures);
+        print_row(clients, "", figures);
     }
     memory(&mut server, options).await
 }
@@ -180,11 +169,11 @@ async fn memory(server: &mut Server, options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn print_row(clients: usize, mut figures: Vec<Figure>) {
+fn print_row(clients: usize, peer: &str, mut figures: Vec<Figure>) {
     figures.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
     let median = &figures[figures.len() / 2];
     println!(
-        "  {clients:>7}  {:>8.0}  {:>27.0}  {:>5.2}  ({:.2} to {:.2})  {:>14.0}",
+        "  {clients:>7}  {:>8.0}  {:>27.0}  {:>5.2}  ({:.2} to {:.2})  {:>14.0}   {peer}",
         median.ours,
         median.peer,
         median.ratio(),

@@ -8,7 +8,7 @@ use http::Method;
 
 use crate::{
     paths::{lenient, parameters},
-    routes::{REFUSED, REFUSED_TO_CLIENTS, ROUTES, Refused, Switch},
+    routes::{REFUSED, REFUSED_CLIENT_API, ROUTES, Refused, Switch},
 };
 
 const CLIENT_API: &str = "/_matrix/client/";
@@ -22,7 +22,7 @@ pub(crate) fn is_refused(method: &Method, raw_path: &str, passed: &[Switch]) -> 
         table.iter().filter(is_off).any(|refused| is_under(path, refused.path))
     };
     match path.strip_prefix(CLIENT_API) {
-        Some(rest) => is_among(&REFUSED_TO_CLIENTS, rest) || is_under_unknown_prefix(method, rest),
+        Some(rest) => is_among(&REFUSED_CLIENT_API, rest) || is_under_unknown_prefix(method, rest),
         None => is_among(&REFUSED, &path),
     }
 }
@@ -85,6 +85,19 @@ mod tests {
             "/_matrix/static/client/login/",
         ] {
             assert!(refused(path), "{path}");
+        }
+    }
+
+    /// One that stands in the other table, or with the prefix in the second,
+    /// would refuse nothing.
+    #[test]
+    fn every_line_of_the_tables_refuses_until_it_is_switched_off() {
+        let below = REFUSED_CLIENT_API.iter().map(|refused| (CLIENT_API, refused));
+        for (prefix, line) in REFUSED.iter().map(|refused| ("", refused)).chain(below) {
+            let path = format!("{prefix}{}", line.path.replace('*', "v3"));
+            assert!(refused(&path) && refused(&format!("{path}/below")), "{path}");
+            let off = is_refused(&Method::POST, &path, &Switch::ALL);
+            assert_eq!(off, line.unless.is_none(), "{path}");
         }
     }
 

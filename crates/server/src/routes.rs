@@ -2,7 +2,7 @@
 //!
 //! The router dispatches by it, the path check refuses by it, and
 //! `myelin routes` prints it. What is not in it goes to the homeserver, except
-//! what [`REFUSED`] keeps from it.
+//! what [`REFUSED`] and [`REFUSED_CLIENT_API`] keep from it.
 
 use http::Method;
 use myelin_homeserver::Operation;
@@ -220,12 +220,14 @@ const fn refused(path: &'static str, unless: Option<Switch>) -> Refused {
     Refused { path, unless }
 }
 
-/// What would get around the second factor and has no gate.
+/// What would get around the second factor and has no gate, outside of the
+/// client-server API.
 pub static REFUSED: [Refused; 20] = [
     // The part of the gateway that runs inside Synapse.
     refused("/_synapse/client/myelin", None),
     // A login page of the homeserver's own.
     refused("/_matrix/static/client/login", None),
+    // OAuth at the homeserver issues tokens.
     refused("/.well-known/openid-configuration", None),
     refused("/_tuwunel/oidc", None),
     refused("/_continuwuity/oidc", None),
@@ -246,8 +248,8 @@ pub static REFUSED: [Refused; 20] = [
     refused("/_dendrite/admin", Some(Switch::Admin)),
 ];
 
-/// The same below `/_matrix/client/`.
-pub static REFUSED_TO_CLIENTS: [Refused; 10] = [
+/// The same below `/_matrix/client/`, without that prefix.
+pub static REFUSED_CLIENT_API: [Refused; 10] = [
     // OAuth at the homeserver issues tokens.
     refused("*/auth_metadata", None),
     refused("*/auth_issuer", None),
@@ -304,7 +306,7 @@ mod tests {
             prefixes.iter().map(|prefix| format!("{prefix}{}", route.endpoint))
         });
         // `*` is there for a version.
-        let below = REFUSED_TO_CLIENTS.iter().flat_map(|refused| {
+        let below = REFUSED_CLIENT_API.iter().flat_map(|refused| {
             ["r0", "v1", "v3", "unstable"]
                 .map(|version| format!("/_matrix/client/{}", refused.path.replace('*', version)))
         });

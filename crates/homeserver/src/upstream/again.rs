@@ -1,7 +1,7 @@
 //! Requests that met a connection which the homeserver was just closing.
 //!
-//! One that was not sent yet is sent on another connection by the client
-//! library. One that was, and that nobody has answered, may have been heard or
+//! One that was not sent yet is sent on another connection by the
+//! pool. One that was, and that nobody has answered, may have been heard or
 //! not: RFC 9110 §9.2.2 lets a proxy repeat it only if that makes no difference.
 
 use std::{error::Error, io::ErrorKind};

@@ -6,7 +6,7 @@ use ruma::api::{client::uiaa::MatrixUserIdentifier, error::ErrorKind};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::gate::Found;
+use super::gate::{Found, Gate};
 use crate::{App, error::Error};
 
 /// What a client says about where it stands.
@@ -29,7 +29,17 @@ pub(crate) enum Auth {
 #[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) id: String,
-    pub(crate) found: Option<Found>,
+    found: Option<Found>,
+}
+
+impl Named {
+    /// The session; or a fresh challenge, as [`Gate::lookup`].
+    pub(crate) async fn find(&mut self, gate: &Gate<'_>) -> Result<Found, Error> {
+        match self.found.take() {
+            Some(found) => Ok(found),
+            None => gate.lookup(&self.id).await,
+        }
+    }
 }
 
 /// What a client offers as proof of a stage.

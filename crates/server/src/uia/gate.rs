@@ -11,7 +11,7 @@ use myelin_uia::{
 };
 use ruma::{OwnedUserId, UserId};
 
-use super::{Auth, Evidence, Named, password, recovery, totp};
+use super::{Auth, Evidence, password, recovery, totp};
 use crate::{App, error::Error, texts};
 
 /// How often a decision is made anew because others changed what it was made
@@ -108,10 +108,10 @@ impl Gate<'_> {
                 Some(proof) => Ok(Passed { proof, before: None }),
                 None => Err(self.fresh(None).await?),
             },
-            Auth::Session(named) => self.execute(self.named(named).await?).await,
+            Auth::Session(named) => self.execute(named.find(self).await?).await,
             Auth::Attempt { session, evidence } => {
                 let current = match session {
-                    Some(named) => self.named(named).await?,
+                    Some(named) => named.find(self).await?,
                     None => self.open().await?,
                 };
                 let version = current.1.as_ref().map(|factors| factors.version);
@@ -288,14 +288,6 @@ impl Gate<'_> {
         match self.found(id).await? {
             Some(found) => Ok(found),
             None => Err(self.fresh(Some(texts::UNKNOWN_SESSION)).await?),
-        }
-    }
-
-    /// The session that a client names, as it was found early perhaps.
-    async fn named(&self, named: &mut Named) -> Result<Found, Error> {
-        match named.found.take() {
-            Some(found) => Ok(found),
-            None => self.lookup(&named.id).await,
         }
     }
 

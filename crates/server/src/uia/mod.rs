@@ -12,5 +12,5 @@ mod password;
 mod recovery;
 mod totp;
 
-pub(crate) use auth::{Auth, Evidence, Named, string};
+pub(crate) use auth::{Auth, Evidence, string};
 pub(crate) use gate::{Gate, Place, Purpose, Tried};
