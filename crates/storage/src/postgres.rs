@@ -40,10 +40,22 @@ macro_rules! json_rows {
     };
 }
 
-/// That the column by which a row is found is one of the keys.
-macro_rules! found {
-    ($column:literal) => {
-        concat!($column, " = ANY($1)")
+/// The row of a table with this key, if there is one. Each is looked for by
+/// itself: a plan that was made while the tables were empty does not join all
+/// rows of one with all of another.
+macro_rules! joined {
+    ($table:literal, $column:literal, $key:literal, $name:literal) => {
+        concat!(
+            " LEFT JOIN LATERAL (SELECT * FROM ",
+            $table,
+            " WHERE ",
+            $column,
+            " = ",
+            $key,
+            " LIMIT 1) AS ",
+            $name,
+            " ON TRUE"
+        )
     };
 }
 
@@ -71,12 +83,15 @@ const STATEMENTS: usize = 256;
 /// Nobody waits for ever for a lock, and a process that stands still does not
 /// keep its locks. What every login needs is found by key, whatever the key:
 /// plans are made once, and on statistics that say nothing yet the rows of one
-/// user are not looked for in those of everybody.
+/// user are not looked for in those of everybody. What has no index then only
+/// seems dear, and is not worth compiling.
 const SESSION: &str = "
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET plan_cache_mode = force_generic_plan;
     SET enable_hashjoin = off;
     SET enable_mergejoin = off;
+    SET enable_seqscan = off;
+    SET jit = off;
     SET lock_timeout = '5s';
     SET statement_timeout = '15s';
     SET idle_in_transaction_session_timeout = '15s'";

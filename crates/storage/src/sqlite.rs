@@ -30,10 +30,10 @@ macro_rules! json_rows {
     };
 }
 
-/// That the column by which a row is found is the key.
-macro_rules! found {
-    ($column:literal) => {
-        concat!($column, " = $1")
+/// The row of a table with this key, if there is one.
+macro_rules! joined {
+    ($table:literal, $column:literal, $key:literal, $name:literal) => {
+        concat!(" LEFT JOIN ", $table, " AS ", $name, " ON ", $name, ".", $column, " = ", $key)
     };
 }
 
@@ -157,14 +157,14 @@ fn applied(connection: &rusqlite::Connection) -> Result<Vec<AppliedMigration>, E
 
 #[cfg(test)]
 mod tests {
-    use super::{sql::lookup, *};
+    use super::{finder::SESSION, sql::lookup::FACTORS, *};
 
     /// One user's factors must not cost a look at everybody's.
     #[test]
     fn factors_are_found_by_key() {
         let mut connection = rusqlite::Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
-        for statement in [lookup::SESSION, lookup::FACTORS] {
+        for statement in [SESSION, FACTORS] {
             let mut explain =
                 connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
             let plan = explain.raw_query().mapped(|step| step.get("detail"));

@@ -1,4 +1,5 @@
-//! Rows that are looked for at the same time are found by one statement.
+//! Tokens and sessions that are looked for at the same time are found by one
+//! statement.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,9 +7,24 @@ use tokio::time::timeout;
 
 use super::{
     Backend, Columns as _, Pool, Row, query,
+    sql::{
+        devices::token,
+        lookup::{Key, session, with_factors},
+    },
     together::{Together, Waiting},
 };
 use crate::Error;
+
+/// A row has a device, a session with its user's factors, or both, which need
+/// not have to do with each other.
+const STATEMENT: &str = with_factors!(
+    concat!(token!(), ", ", session!()),
+    concat!(
+        "unnest($1, $2) AS asked (token, session)",
+        joined!("devices", "access_token", "asked.token", "d"),
+        joined!("uia_sessions", "id", "asked.session", "w")
+    )
+);
 
 /// Statements under way at once: where one waits for its connection, another
 /// goes on.
@@ -21,24 +37,28 @@ const WAIT: Duration = Duration::from_secs(5);
 /// Rows that were found together; each caller takes its own.
 type Found = Arc<Vec<Row>>;
 
-/// Finds rows by the first of their columns, with one statement.
+/// Finds the rows of keys.
 #[derive(Clone, Debug)]
-pub(super) struct Finder(Together<Vec<u8>, Found>);
+pub(super) struct Finder(Together<Key, Found>);
 
 impl Finder {
-    pub(super) fn new(db: &Backend, statement: &'static str) -> Self {
+    pub(super) fn new(db: &Backend) -> Self {
         let pool = db.pool.clone();
-        Self(Together::new(STATEMENTS, move |waiting| answer(pool.clone(), statement, waiting)))
+        Self(Together::new(STATEMENTS, move |waiting| answer(pool.clone(), waiting)))
     }
 
     /// Reads the row with this key by what `parse` makes of it.
     pub(super) async fn find<T>(
         &self,
-        key: &[u8],
+        key: Key,
         parse: impl FnOnce(&Row) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        for row in self.0.ask(key.to_vec()).await?.iter() {
-            if row.try_get::<&[u8], _>(0)? == key {
+        let (column, digest) = match &key {
+            Key::Token(digest) => ("access_token", digest),
+            Key::Session(digest) => ("id", digest),
+        };
+        for row in self.0.ask(key).await?.iter() {
+            if row.try_get::<Option<&[u8]>, _>(column)? == Some(digest) {
                 return parse(row).map(Some);
             }
         }
@@ -46,11 +66,17 @@ impl Finder {
     }
 }
 
-async fn answer(pool: Pool, statement: &'static str, waiting: Vec<Waiting<Vec<u8>, Found>>) {
-    let keys: Vec<Vec<u8>> = waiting.iter().map(|waiting| waiting.asked.clone()).collect();
+async fn answer(pool: Pool, waiting: Vec<Waiting<Key, Found>>) {
+    let (mut tokens, mut sessions) = (Vec::new(), Vec::new());
+    for waiting in &waiting {
+        match waiting.asked {
+            Key::Token(digest) => tokens.push(digest),
+            Key::Session(digest) => sessions.push(digest),
+        }
+    }
     let read = async {
         let mut connection = pool.acquire().await?;
-        let rows = query(statement).bind(keys).fetch_all(&mut *connection).await?;
+        let rows = query(STATEMENT).bind(tokens).bind(sessions).fetch_all(&mut *connection).await?;
         connection.done();
         Ok(Arc::new(rows))
     };

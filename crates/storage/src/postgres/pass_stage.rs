@@ -91,7 +91,7 @@ async fn pass(
         let mut connection = pool.acquire().await?;
         let numbers = bound(statement, stages).fetch_all(&mut *connection).await?;
         connection.done();
-        numbers.iter().map(|row| row.try_get::<i64, _>("number")).collect::<Result<Vec<_>, _>>()
+        numbers.iter().map(|row| row.try_get::<i32, _>("number")).collect::<Result<Vec<_>, _>>()
     };
     match timeout(WAIT, write).await.unwrap_or_else(|late| Err(sqlx::Error::Io(late.into()))) {
         Ok(numbers) => Ok((1..).zip(stages).map(|(number, _)| numbers.contains(&number)).collect()),

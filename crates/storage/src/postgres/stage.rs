@@ -29,17 +29,22 @@ use crate::{
     values::{millis, signed},
 };
 
-/// What is asked: a row of each array is a stage.
+/// What is asked: a row of each array is a stage. To unnest as many arrays would
+/// cost more than what is done with them.
 macro_rules! asked {
     () => {
         "WITH asked AS (
-            SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) WITH ORDINALITY AS asked (
-                session, owner, before, now, after,
-                at, user_id, action, actor, address, request_id, detail, version,
-                totp_in_a_row, totp_window_started, totp_window_failures, totp_wait_until,
-                recovery_in_a_row, recovery_window_started, recovery_window_failures,
-                recovery_wait_until, authenticator, code, number)
+            SELECT number, $1[number] AS session, $2[number] AS owner, $3[number] AS before,
+                $4[number] AS now, $5[number] AS after, $6[number] AS at,
+                $7[number] AS user_id, $8[number] AS action, $9[number] AS actor,
+                $10[number] AS address, $11[number] AS request_id, $12[number] AS detail,
+                $13[number] AS version, $14[number] AS totp_in_a_row,
+                $15[number] AS totp_window_started, $16[number] AS totp_window_failures,
+                $17[number] AS totp_wait_until, $18[number] AS recovery_in_a_row,
+                $19[number] AS recovery_window_started, $20[number] AS recovery_window_failures,
+                $21[number] AS recovery_wait_until, $22[number] AS authenticator,
+                $23[number] AS code
+            FROM generate_subscripts($1, 1) AS number
         )"
     };
 }

@@ -5,7 +5,7 @@ use myelin_ambient::Timestamp;
 use ruma::{DeviceId, OwnedDeviceId, UserId};
 use tracing::instrument;
 
-use super::{super::log_in, Engine, accounts, devices};
+use super::{super::log_in, Engine, accounts, devices, lookup::Key};
 use crate::{
     Account, Accounts, Created, Device, DeviceLogin, Error, Event, LogoutDevices, NewAccount,
     NewTokens, Outcome, Refreshed, TokenDigest, TokenOwner, Version,
@@ -74,7 +74,7 @@ impl Accounts for Engine {
 
     #[instrument(level = "debug", skip_all)]
     async fn lookup_token(&self, token: &TokenDigest) -> Result<Option<TokenOwner>, Error> {
-        let found = self.tokens.find(&token.0, devices::owner).await?;
+        let found = self.finder.find(Key::Token(token.0), devices::owner).await?;
         let Some((owner, true)) = found else {
             return Ok(found.map(|(owner, _)| owner));
         };

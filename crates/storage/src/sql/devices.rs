@@ -63,19 +63,20 @@ pub(in super::super) async fn put(
     Ok(())
 }
 
-/// Whom access tokens name.
-pub(super) const TOKEN: &str = concat!(
-    "SELECT access_token, user_id, device_id, access_expires,
-        previous_refresh_token IS NOT NULL AS replaceable
-     FROM devices WHERE ",
-    found!("access_token")
-);
+/// The columns of the device `d` of an access token.
+macro_rules! token {
+    () => {
+        "d.access_token, d.user_id AS owner, d.device_id, d.access_expires,
+            d.previous_refresh_token IS NOT NULL AS replaceable"
+    };
+}
+pub(in super::super) use token;
 
 /// Whom an access token names, and whether the refresh token before it still
 /// works.
 pub(super) fn owner(row: &Row) -> Result<(TokenOwner, bool), Error> {
     let owner = TokenOwner {
-        user: user(row.try_get("user_id")?)?,
+        user: user(row.try_get("owner")?)?,
         device_id: row.try_get::<String, _>("device_id")?.into(),
         expires: optional_timestamp(row.try_get("access_expires")?)?,
     };

@@ -13,10 +13,10 @@ use crate::{
     values::{array, optional_timestamp, split_stages, timestamp, unsigned, user},
 };
 
-/// A user's factors in one row, where `$from` has a `user_id`: the columns of
+/// A user's factors in one row, where `$from` has a `w.user_id`: the columns of
 /// the anchor, and the authenticators and codes as JSON.
-macro_rules! factors {
-    ($columns:literal, $from:literal, $condition:expr) => {
+macro_rules! with_factors {
+    ($columns:expr, $from:expr) => {
         concat!(
             "SELECT ",
             $columns,
@@ -33,22 +33,32 @@ macro_rules! factors {
             " FROM recovery_codes WHERE user_id = w.user_id) AS codes
             FROM ",
             $from,
-            " AS w LEFT JOIN factors f ON f.user_id = w.user_id ",
-            $condition
+            joined!("factors", "user_id", "w.user_id", "f")
         )
     };
 }
+pub(in super::super) use with_factors;
 
-pub(in super::super) const SESSION: &str = factors!(
-    "w.id, w.user_id, w.binding, w.completed, w.expires, w.memo,",
-    "uia_sessions",
-    concat!("WHERE ", found!("w.id"))
-);
+/// The columns of a session, before the others.
+macro_rules! session {
+    () => {
+        "w.id, w.user_id, w.binding, w.completed, w.expires, w.memo,"
+    };
+}
+pub(in super::super) use session;
 
-pub(in super::super) const FACTORS: &str = factors!("", "(SELECT CAST($1 AS TEXT) AS user_id)", "");
+pub(in super::super) const FACTORS: &str =
+    with_factors!("", "(SELECT CAST($1 AS TEXT) AS user_id) AS w");
+
+/// What a request brings, by its digest.
+#[derive(Clone, Copy)]
+pub(in super::super) enum Key {
+    Token([u8; 32]),
+    Session([u8; 32]),
+}
 
 /// A session, and the factors of its user where it has one.
-pub(super) fn session(row: &Row, id: &SessionId) -> Result<(Session, Option<Factors>), Error> {
+pub(super) fn parse(row: &Row, id: &SessionId) -> Result<(Session, Option<Factors>), Error> {
     let session = parse_session(row, id)?;
     let factors = session.user.clone().map(|user| parse_factors(user, row)).transpose()?;
     Ok((session, factors))

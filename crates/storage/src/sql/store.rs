@@ -47,7 +47,10 @@ impl Store for Engine {
         id: &SessionId,
         now: Timestamp,
     ) -> Result<Option<(Session, Option<Factors>)>, Error> {
-        let found = self.sessions.find(&id.digest(), |row| lookup::session(row, id)).await?;
+        let found = self
+            .finder
+            .find(lookup::Key::Session(id.digest()), |row| lookup::parse(row, id))
+            .await?;
         Ok(found.filter(|(session, _)| session.expires > now))
     }
 

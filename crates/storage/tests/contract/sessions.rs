@@ -4,16 +4,18 @@
 use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::SystemEntropy;
-use myelin_storage::{Action, Change, Outcome, Spend, Store};
+use myelin_storage::{Action, Change, Database, Outcome, Spend, Store};
 use myelin_testing::fixture::{
     ADDRESS, enrol, event, factors_of, flows, keep, login_binding, login_session, open_login,
     origin, unhashed_codes,
 };
-use myelin_testing::{NOW, TestDatabase, on_every_database, race::race};
+use myelin_testing::{NOW, TestDatabase, on_every_database, on_postgres, race::race};
 use myelin_two_factor::Throttle;
 use myelin_uia::{Admitted, Binding, DEFAULT_LIFETIME, Flows, Progress, Session, SessionId, Stage};
 
+use crate::devices::{login, owner, register};
 use crate::enrolment::begin;
+use crate::raw::Raw;
 use crate::support::{
     admit, alice, bob, change, code, current_step, finish, is_open, snapshot, times,
 };
@@ -22,6 +24,7 @@ on_every_database!(
     a_session_is_found_as_it_was_kept,
     a_session_without_a_user_is_found_without_factors,
     an_unknown_session_is_not_found,
+    who_asks_at_the_same_time_finds_its_own_token_and_session,
     a_session_is_kept_with_its_event,
     a_session_is_over_when_it_expires,
     an_expired_session_never_passes,
@@ -95,6 +98,78 @@ async fn an_unknown_session_is_not_found(database: &TestDatabase) {
     open_login(&*store, &alice(), NOW).await;
     let unknown = SessionId::generate(&SystemEntropy);
     assert!(store.lookup_session(&unknown, NOW).await.expect("it answers").is_none());
+}
+
+/// Bob's session comes with Alice's token, and of each kind something unknown.
+async fn who_asks_at_the_same_time_finds_its_own_token_and_session(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    register(&*accounts, &bob(), &login("LAPTOP", 2)).await;
+    let of_alice = open_login(&*store, &alice(), NOW).await;
+    let of_bob = open_login(&*store, &bob(), NOW).await;
+    let (unregistered, _) = anonymous_session();
+    keep_anonymous(&*store, &unregistered).await;
+    let unknown = login_session(&alice(), NOW);
+
+    let token = |number| owner(&*accounts, number);
+    let session = async |session: &Session| {
+        let found = store.lookup_session(&session.id, NOW).await.expect("it answers");
+        found.map(|(session, factors)| (session, factors.map(|factors| factors.user)))
+    };
+    for _ in 0..20 {
+        let found = tokio::join!(
+            session(&of_bob),
+            token(1),
+            token(9),
+            session(&unknown),
+            session(&unregistered),
+            token(2),
+            session(&of_alice),
+            session(&of_bob),
+            token(1),
+        );
+        assert_eq!(found.0, Some((of_bob.clone(), Some(bob()))));
+        assert_eq!(found.0, found.7);
+        assert_eq!(found.6, Some((of_alice.clone(), Some(alice()))));
+        assert_eq!(found.4, Some((unregistered.clone(), None)));
+        assert_eq!(found.3, None);
+        assert_eq!(found.1.as_ref().expect("it is there").user, alice());
+        assert_eq!(found.1, found.8);
+        assert_eq!(found.5.expect("it is there").user, bob());
+        assert_eq!(found.2, None);
+    }
+}
+
+/// PostgreSQL makes a plan once, and looks at the tables as they were counted.
+#[test]
+fn a_session_is_found_by_key_where_the_tables_were_empty_when_they_were_counted() {
+    on_postgres("a_session_is_found_by_key", async |database: &TestDatabase| {
+        let store = database.open().await.store;
+        let user = enrol(&*store, &alice(), 0, NOW).await;
+        let session = open_login(&*store, &alice(), NOW).await;
+        let mut raw = Raw::connect(database).await;
+        for statement in [
+            "ALTER TABLE factors SET (autovacuum_enabled = off)",
+            "ALTER TABLE uia_sessions SET (autovacuum_enabled = off)",
+            "VACUUM (ANALYZE)",
+        ] {
+            raw.execute(statement).await.expect("it runs");
+        }
+        assert!(is_open(&*store, &session).await);
+        for statement in [
+            "INSERT INTO factors (user_id, version)
+             SELECT '@' || n || ':localhost', 1 FROM generate_series(1, 20000) AS n",
+            "INSERT INTO uia_sessions (id, user_id, bucket, binding, completed, expires)
+             SELECT sha256(CAST(n AS TEXT)::BYTEA), '@' || n || ':localhost', '', '', '', 0
+             FROM generate_series(1, 20000) AS n",
+        ] {
+            raw.execute(statement).await.expect("it runs");
+        }
+        // To look at all of both tables would take longer than anybody waits.
+        assert!(is_open(&*store, &session).await);
+        let factors = factors_of(&*store, &alice()).await;
+        assert!(finish(&*store, &session, &factors, code(&user, current_step())).await);
+    });
 }
 
 async fn a_session_is_kept_with_its_event(database: &TestDatabase) {
