@@ -83,8 +83,8 @@ const STATEMENTS: usize = 256;
 /// Nobody waits for ever for a lock, and a process that stands still does not
 /// keep its locks. What every login needs is found by key, whatever the key:
 /// plans are made once, and on statistics that say nothing yet the rows of one
-/// user are not looked for in those of everybody. What has no index then only
-/// seems dear, and is not worth compiling.
+/// user are not looked for in those of everybody. Everything here has an index;
+/// nothing is so dear that it is worth compiling.
 const SESSION: &str = "
     SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;
     SET plan_cache_mode = force_generic_plan;

@@ -5,7 +5,7 @@ use myelin_two_factor::limits::PENDING_LIFETIME;
 use ruma::UserId;
 
 use super::{
-    super::{Columns as _, Connection, query},
+    super::{Columns as _, Connection, plan_by_values, query},
     anchor,
 };
 use crate::{
@@ -30,15 +30,12 @@ pub(super) const ALL: [Batch; 5] = [
 /// Rows that one transaction deletes.
 pub(super) const BATCH: u32 = 1000;
 
-/// Deletes what has expired, by its key, up to a limit.
+/// Deletes what has expired, by its key, up to a limit. The rows are chosen
+/// once, whatever the plan.
 macro_rules! expired {
     ($table:literal, $key:literal) => {
         concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE ",
-            $key,
-            " IN (",
+            "WITH batch AS (",
             skip_locked!(concat!(
                 "SELECT ",
                 $key,
@@ -46,7 +43,13 @@ macro_rules! expired {
                 $table,
                 " WHERE expires <= $1 ORDER BY expires LIMIT $2"
             )),
-            ")"
+            ") DELETE FROM ",
+            $table,
+            " WHERE ",
+            $key,
+            " IN (SELECT ",
+            $key,
+            " FROM batch)"
         )
     };
 }
@@ -62,6 +65,7 @@ async fn expired(
     statement: &'static str,
     now: Timestamp,
 ) -> Result<Settled<u64>, Error> {
+    plan_by_values(c).await?;
     let deleted = query(statement).bind(millis(now)).bind(i64::from(BATCH)).execute(c).await?;
     Ok(Settled::Commit(deleted.rows_affected()))
 }
