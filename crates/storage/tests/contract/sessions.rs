@@ -185,6 +185,7 @@ fn rows_are_found_by_key_where_few_were_there_when_they_were_counted() {
             let name = UserId::parse(format!("@user{n}:localhost")).expect("it is a user's name");
             let user = enrol(&*store, &name, 0, NOW).await;
             let session = open_login(&*store, &name, NOW).await;
+            assert!(is_open(&*store, &session).await);
             logins.push((session, factors_of(&*store, &name).await, user));
         }
         let finishing = logins.iter().map(|(session, factors, user)| {
