@@ -1,7 +1,7 @@
 //! Where a request carries its access token.
 
-use axum::extract::Query;
 use http::{HeaderMap, HeaderValue, Uri, header};
+use url::form_urlencoded;
 
 use crate::{AccessToken, Refusal};
 
@@ -13,36 +13,44 @@ use crate::{AccessToken, Refusal};
 /// # Errors
 ///
 /// `401 M_MISSING_TOKEN` if there is none, or more than one: then a gate and
-/// the homeserver behind it could each believe in another one.
+/// the homeserver behind it could each believe in another one. That is so, too,
+/// where only who takes `;` for a separator finds another, as Twisted does.
 pub fn access_token(headers: &HeaderMap, uri: &Uri) -> Result<AccessToken, Refusal> {
+    let several = || Refusal::missing_token("There is more than one access token.");
+    let [in_query, in_query_elsewhere] = READINGS.map(|separators| in_query(uri, separators));
+    if in_query != in_query_elsewhere {
+        return Err(several());
+    }
     let mut tokens = headers
         .get_all(header::AUTHORIZATION)
         .into_iter()
         .map(bearer)
-        .chain(in_query(uri).into_iter().map(Some));
+        .chain(in_query.into_iter().map(Some));
     match (tokens.next(), tokens.next()) {
         (Some(Some(token)), None) if !token.is_empty() => Ok(AccessToken::new(token)),
-        (_, Some(_)) => Err(Refusal::missing_token("There is more than one access token.")),
+        (_, Some(_)) => Err(several()),
         _ => Err(Refusal::missing_token("There is no access token.")),
     }
 }
 
 /// Whether a request has anything in a place for an access token.
 pub fn has_access_token(headers: &HeaderMap, uri: &Uri) -> bool {
-    headers.contains_key(header::AUTHORIZATION) || !in_query(uri).is_empty()
+    headers.contains_key(header::AUTHORIZATION)
+        || READINGS.iter().any(|separators| !in_query(uri, separators).is_empty())
 }
+
+/// What separates the pairs of a query: to us, and to some homeservers.
+const READINGS: [&[char]; 2] = [&['&'], &['&', ';']];
 
 fn bearer(value: &HeaderValue) -> Option<String> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
-fn in_query(uri: &Uri) -> Vec<String> {
-    // Only UTF-8 that is broken within a key or value could fail here, and it
-    // is replaced instead.
-    let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
-    let pairs = pairs.map(|Query(pairs)| pairs).unwrap_or_default();
-    pairs.into_iter().filter(|(key, _)| key == "access_token").map(|(_, value)| value).collect()
+fn in_query(uri: &Uri, separators: &[char]) -> Vec<String> {
+    let pairs = uri.query().unwrap_or_default().split(separators);
+    let pairs = pairs.flat_map(|pair| form_urlencoded::parse(pair.as_bytes()));
+    pairs.filter(|(key, _)| key == "access_token").map(|(_, value)| value.into_owned()).collect()
 }
 
 #[cfg(test)]
@@ -91,6 +99,7 @@ mod tests {
         };
         assert!(has(Some("Bearer abc"), "/x") && has(Some("Basic"), "/x") && has(Some(""), "/x"));
         assert!(has(None, "/x?access_token=") && has(None, "/x?y=1&access%5ftoken=abc"));
+        assert!(has(None, "/x?y;access_token=abc"));
         assert!(!has(None, "/x?y=access_token"));
     }
 
@@ -102,6 +111,11 @@ mod tests {
             (&["Bearer a", "Bearer b"], "/x"),
             (&["Basic a"], "/x?access_token=b"),
             (&[], "/x?access_token=a&access_token=b"),
+            (&[], "/x?y=1;access_token=a&access_token=b"),
+            (&[], "/x?access_token=b&y=1;access_token=a"),
+            (&[], "/x?y=1;access_token=a"),
+            (&[], "/x?access_token=a;b"),
+            (&["Bearer a"], "/x?y;access%5Ftoken=b"),
         ] {
             assert_eq!(find(headers, uri).unwrap_err().errcode, "M_MISSING_TOKEN");
         }

@@ -10,10 +10,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-    (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,POST,PUT,DELETE,OPTIONS")),
+    (
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET,POST,PUT,PATCH,DELETE,OPTIONS"),
+    ),
     (
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("x-requested-with,content-type,authorization"),
+        HeaderValue::from_static(
+            "x-requested-with,content-type,authorization,date,if-match,if-none-match",
+        ),
     ),
 ];
 
@@ -27,7 +32,10 @@ pub(crate) fn preflight() -> Response {
     (PREFLIGHT, Body::empty()).into_response()
 }
 
-/// Lets a page read an answer.
+/// Lets a page read an answer. What a homeserver behind it has said already
+/// stays as it is: a browser takes no second value.
 pub(crate) fn allow(headers: &mut HeaderMap) {
-    headers.extend(ANSWER);
+    for (name, value) in ANSWER {
+        headers.entry(name).or_insert(value);
+    }
 }

@@ -118,8 +118,8 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         // The most common, and removed anyway.
         .filter(|name| !name.eq_ignore_ascii_case("keep-alive"))
         .filter_map(|name| name.parse().ok())
-        // Without it the message would end elsewhere.
-        .filter(|name| *name != header::CONTENT_LENGTH)
+        // Without these the message would end elsewhere, or be somebody else's.
+        .filter(|name| ![header::CONTENT_LENGTH, header::AUTHORIZATION].contains(name))
         .collect()
 }
 

@@ -113,6 +113,17 @@ async fn a_request_that_two_servers_read_differently_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn no_client_has_a_header_removed_that_the_gate_has_read() {
+    let request = Request::get("/x")
+        .header("connection", "authorization, content-length")
+        .header("authorization", "Bearer token")
+        .body(Body::empty())
+        .unwrap();
+    let seen = text(forward(&echo().await, request).await).await;
+    assert!(seen.contains("authorization: Bearer token"), "{seen}");
+}
+
 /// A body that is what is sent into it.
 fn stream() -> (mpsc::Sender<&'static str>, Body) {
     let (sender, mut receiver) = mpsc::channel::<&'static str>(1);
