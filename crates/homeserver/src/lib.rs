@@ -22,6 +22,6 @@ pub use operation::{
     Head, Operation, OperationRequest, PasswordEvidence, Performed, Reauthentication, Registration,
     Silent,
 };
-pub use port::{AtOnce, Homeserver, PasswordCheck, Provisional, Resolved};
+pub use port::{AtOnce, Homeserver, LoggedIn, PasswordCheck, Provisional, Resolved};
 pub use refusal::{Error, Refusal};
 pub use who::{AccessToken, Context, Device, Identity, Password};

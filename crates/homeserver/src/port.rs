@@ -54,6 +54,17 @@ pub enum AtOnce {
     Refused(Refusal),
 }
 
+/// What minting a login led to.
+#[derive(Debug)]
+pub enum LoggedIn {
+    /// The login response, or a refusal. The version was compared in the
+    /// transaction of the login.
+    Answered(Response),
+    /// Logged in at a homeserver that knows no version; nobody has seen the
+    /// answer yet. The proof is what releases it.
+    Provisional(Provisional, Authenticated),
+}
+
 /// A login that exists at the homeserver and that nobody has heard of. It is
 /// released on a proof, or undone by [`Homeserver::undo`].
 #[derive(Debug)]
@@ -173,19 +184,18 @@ pub trait Homeserver: Debug + Send + Sync {
         Err(Error::Unexpected("there is no login to undo".to_owned()))
     }
 
-    /// Mints a login for a user who has passed a flow of `/login`; the answer
-    /// is the login response.
+    /// Mints a login for a user who has passed a flow of `/login`.
     ///
-    /// `as_of` is the version of the factors that were read before a password
-    /// was checked which is all the proof there is. Where the homeserver can
-    /// tell that the password or the factors have changed since, it refuses.
+    /// `as_of` is the version of the user's factors that the proof is good for.
+    /// Where it has passed, the login is refused; or, where the homeserver
+    /// cannot tell, it is provisional, and undone by whoever can.
     async fn log_in(
         &self,
         proof: Authenticated,
         device: Device,
-        as_of: Option<Version>,
+        as_of: Version,
         context: &Context,
-    ) -> Result<Response, Error>;
+    ) -> Result<LoggedIn, Error>;
 
     /// Whom an access token names.
     async fn resolve(&self, token: &AccessToken, context: &Context) -> Result<Resolved, Error>;

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    body::to_bytes,
+    body::Body,
     extract::Request,
     response::{IntoResponse, Response},
 };
@@ -12,18 +12,19 @@ use myelin_uia::Stage;
 use ruma::api::error::ErrorKind;
 use serde_json::{Value, json};
 
-use crate::App;
+use crate::{App, whole::whole};
 
 /// The most that a homeserver may say about itself, in bytes.
 const LIMIT: usize = 1024 * 1024;
 
 /// Adds `m.two_factor` to what the homeserver answers.
 pub(crate) async fn capabilities(app: &App, context: &Context, request: Request) -> Response {
-    let (mut parts, body) = app.homeserver().forward(request, context).await.into_parts();
+    let Ok((mut parts, bytes)) = whole(app, context, request, LIMIT).await else {
+        return unreadable();
+    };
     if parts.status != StatusCode::OK {
-        return Response::from_parts(parts, body);
+        return Response::from_parts(parts, Body::from(bytes));
     }
-    let Ok(bytes) = to_bytes(body, LIMIT).await else { return unreadable() };
     let Ok(Value::Object(mut answer)) = serde_json::from_slice(&bytes) else {
         return unreadable();
     };

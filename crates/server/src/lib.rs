@@ -36,6 +36,7 @@ mod two_factor;
 mod uia;
 mod unread;
 mod well_known;
+mod whole;
 mod workers;
 mod wrong_passwords;
 

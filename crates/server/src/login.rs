@@ -7,7 +7,9 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use myelin_homeserver::{AtOnce, Context, Device, PasswordCheck, PasswordEvidence, Refusal};
+use myelin_homeserver::{
+    AtOnce, Context, Device, LoggedIn, PasswordCheck, PasswordEvidence, Provisional, Refusal,
+};
 use myelin_storage::{Action, Factors, Outcome, Spend, TokenDigest, Version};
 use myelin_uia::{Authenticated, Binding, Flows, Progress, Session, Stage};
 use ruma::{
@@ -24,7 +26,7 @@ use crate::{
     elsewhere,
     error::Error,
     texts,
-    uia::{Auth, Evidence, Gate, Purpose, string},
+    uia::{Auth, Evidence, Gate, Passed, Purpose, string},
 };
 
 pub(crate) const ENDPOINT: &str = "login";
@@ -112,7 +114,8 @@ impl Login<'_> {
             Auth::Session(named) => {
                 let found = self.gate.lookup(&named.id).await?;
                 self.check(&found.0)?;
-                return self.mint(self.gate.execute(found).await?.proof, None).await;
+                let Passed { proof, version, before: _ } = self.gate.execute(found).await?;
+                return self.mint(proof, version).await;
             }
             Auth::Absent | Auth::Attempt { session: None, .. } => {
                 let (session, factors) = self.gate.open().await?;
@@ -125,8 +128,8 @@ impl Login<'_> {
             return self.password(evidence, Some(session), None).await;
         }
         match self.gate.attempt((session, factors), &evidence).await? {
-            Progress::Done(proof) => self.mint(proof, None).await,
-            Progress::More(session) => Err(self.gate.ask(&session, None, None)),
+            (Progress::Done(proof), version) => self.mint(proof, version).await,
+            (Progress::More(session), _) => Err(self.gate.ask(&session, None, None)),
         }
     }
 
@@ -148,7 +151,7 @@ impl Login<'_> {
             && let Some((user, version)) =
                 app_password::redeem(self.gate.app, self.gate.context, evidence).await?
         {
-            return self.alone(user, Stage::AppPassword, Some(version)).await;
+            return self.alone(user, Stage::AppPassword, version).await;
         }
         let settings = self.gate.app.settings();
         settings.check_native(NativeLogin::Nobody)?;
@@ -178,13 +181,17 @@ impl Login<'_> {
         let app = self.gate.app;
         let homeserver = app.homeserver();
         let settings = app.settings();
-        let Some(user) = likely_user(&evidence.identifier, homeserver.server_name()) else {
-            return Ok(None);
-        };
-        if app.store().lookup_factors(&user).await?.protect() || settings.policy.requires(&user) {
+        let device = Device::from(self.asked.clone());
+        // A device of before would go with a login that is undone.
+        if device.device_id.is_some() {
             return Ok(None);
         }
-        let device = self.asked.clone().into();
+        for user in likely_users(&evidence.identifier, homeserver.server_name()) {
+            let protected = app.store().lookup_factors(&user).await?.protect();
+            if protected || settings.policy.requires(&user) {
+                return Ok(None);
+            }
+        }
         app.take_password(self.gate.context)?;
         let login = match homeserver.log_in_at_once(evidence, &device, self.gate.context).await? {
             AtOnce::LoggedIn(login) => login,
@@ -209,16 +216,11 @@ impl Login<'_> {
         }
         let flows = Flows::new([[Stage::Password]]);
         match self.pass(self.session_of(user.clone()), Stage::Password, &flows)? {
-            Progress::Done(proof) => match login.release(&proof) {
-                Ok(response) => {
-                    elsewhere::logged_in(&self.gate, user, response.status()).await;
-                    Ok(Some(response))
-                }
-                Err(login) => {
-                    homeserver.undo(*login, self.gate.context).await?;
-                    Err(Error::Contended)
-                }
-            },
+            Progress::Done(proof) => {
+                let response = release(app, login, &proof, self.gate.context).await?;
+                elsewhere::logged_in(&self.gate, user, response.status()).await;
+                Ok(Some(response))
+            }
             Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
     }
@@ -247,10 +249,14 @@ impl Login<'_> {
         };
         let digest = TokenDigest(Sha256::digest(token).into());
         let app = self.gate.app;
-        let Some(user) = app.store().redeem_login_token(&digest, app.now()).await? else {
+        let Some((user, version)) = app.store().redeem_login_token(&digest, app.now()).await?
+        else {
             return Err(Refusal::forbidden(texts::WRONG_TOKEN).into());
         };
-        self.alone(user, Stage::Token, None).await
+        // The policy may be younger than the token.
+        let factors = app.store().lookup_factors(&user).await?;
+        app.settings().check_policy(&user, factors.protect())?;
+        self.alone(user, Stage::Token, version).await
     }
 
     /// Logs in whoever has passed a stage that is enough alone.
@@ -258,10 +264,10 @@ impl Login<'_> {
         &self,
         user: OwnedUserId,
         stage: Stage,
-        as_of: Option<Version>,
+        version: Version,
     ) -> Result<Response, Error> {
         match self.pass(self.session_of(user), stage, &Flows::new([[stage]]))? {
-            Progress::Done(proof) => self.mint(proof, as_of).await,
+            Progress::Done(proof) => self.mint(proof, Some(version)).await,
             Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
     }
@@ -293,20 +299,71 @@ impl Login<'_> {
         Ok(admitted.complete())
     }
 
-    /// `as_of` where the password is all the proof there is: it must not have
-    /// changed since it was checked.
-    async fn mint(&self, proof: Authenticated, as_of: Option<Version>) -> Result<Response, Error> {
+    /// `version` is that of the user's factors since the last stage.
+    async fn mint(
+        &self,
+        proof: Authenticated,
+        version: Option<Version>,
+    ) -> Result<Response, Error> {
         let device = match proof.memo() {
             Some(memo) => AskedDevice::from_memo(memo),
             None => self.asked.clone(),
         };
-        let user = proof.user().map(ToOwned::to_owned);
-        let homeserver = self.gate.app.homeserver();
-        let response = homeserver.log_in(proof, device.into(), as_of, self.gate.context).await?;
-        if let Some(user) = user {
-            elsewhere::logged_in(&self.gate, user, response.status()).await;
-        }
+        let (Some(user), Some(version)) = (proof.user().map(ToOwned::to_owned), version) else {
+            return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
+        };
+        let Gate { app, context, .. } = self.gate;
+        let response = mint(app, proof, device.into(), version, context).await?;
+        elsewhere::logged_in(&self.gate, user, response.status()).await;
         Ok(response)
+    }
+}
+
+/// Logs in at the homeserver, unless the user's password or factors have
+/// changed since `version`: what voids a session voids a login that is being
+/// made, too.
+pub(crate) async fn mint(
+    app: &App,
+    proof: Authenticated,
+    device: Device,
+    version: Version,
+    context: &Context,
+) -> Result<Response, Error> {
+    let chosen = device.device_id.is_some();
+    let (login, proof) = match app.homeserver().log_in(proof, device, version, context).await? {
+        LoggedIn::Answered(response) => return Ok(response),
+        LoggedIn::Provisional(login, proof) => (login, proof),
+    };
+    let trouble = match app.store().lookup_factors(login.user()).await {
+        Ok(factors) if factors.version == version => {
+            return release(app, login, &proof, context).await;
+        }
+        Ok(_) => Refusal::forbidden(texts::CHANGED).into(),
+        Err(error) => error.into(),
+    };
+    if chosen {
+        // The device may be older, and would go with its keys. Nobody has the
+        // token, which is forgotten here.
+        tracing::warn!("a login is left at the homeserver that nobody was told of");
+    } else {
+        app.homeserver().undo(login, context).await?;
+    }
+    Err(trouble)
+}
+
+/// Lets go of a login for which there is a proof.
+async fn release(
+    app: &App,
+    login: Provisional,
+    proof: &Authenticated,
+    context: &Context,
+) -> Result<Response, Error> {
+    match login.release(proof) {
+        Ok(response) => Ok(response),
+        Err(login) => {
+            app.homeserver().undo(*login, context).await?;
+            Err(Error::Contended)
+        }
     }
 }
 
@@ -349,10 +406,25 @@ pub(crate) async fn check_unchanged(app: &App, before: &Factors, own: i64) -> Re
 
 /// Whom an identifier names, as far as its text tells.
 pub(crate) fn likely_user(identifier: &UserIdentifier, server: &ServerName) -> Option<OwnedUserId> {
+    named(identifier, server).and_then(|named| UserId::parse(named.to_lowercase()).ok())
+}
+
+/// All whom an identifier may name: an ID of before those were of lower case is
+/// compared as it is written.
+fn likely_users(
+    identifier: &UserIdentifier,
+    server: &ServerName,
+) -> impl Iterator<Item = OwnedUserId> {
+    let lower = likely_user(identifier, server);
+    let as_written = named(identifier, server).and_then(|named| UserId::parse(named).ok());
+    let as_written = as_written.filter(|user| lower.as_ref() != Some(user));
+    lower.into_iter().chain(as_written)
+}
+
+fn named(identifier: &UserIdentifier, server: &ServerName) -> Option<String> {
     let UserIdentifier::Matrix(identifier) = identifier else { return None };
-    let named = identifier.user.to_lowercase();
-    let full = if named.starts_with('@') { named } else { format!("@{named}:{server}") };
-    UserId::parse(full).ok()
+    let named = &identifier.user;
+    Some(if named.starts_with('@') { named.clone() } else { format!("@{named}:{server}") })
 }
 
 fn unknown_type() -> Refusal {

@@ -4,22 +4,28 @@
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
-use myelin_storage::{Event, TokenDigest};
+use myelin_homeserver::Refusal;
+use myelin_storage::{Event, Outcome, TokenDigest, Version};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{App, error::Error};
+use crate::{App, error::Error, texts};
 
-/// Issues a token for the user of the event, after proof.
+/// Issues a token for the user of the event, after a proof on this version of
+/// the user's factors.
 pub(crate) async fn issue(
     app: &App,
     lifetime: Duration,
+    version: Version,
     event: Event,
 ) -> Result<Zeroizing<String>, Error> {
     let random = BASE64URL_NOPAD.encode(&app.entropy().bytes::<24>());
     let token = Zeroizing::new(format!("myl_{random}"));
     let digest = TokenDigest(Sha256::digest(&*token).into());
     let user = event.user.clone();
-    app.store().create_login_token(&digest, &user, app.now() + lifetime, event).await?;
-    Ok(token)
+    let expires = app.now() + lifetime;
+    match app.store().create_login_token(&digest, &user, version, expires, event).await? {
+        Outcome::Committed(()) => Ok(token),
+        Outcome::Stale => Err(Refusal::forbidden(texts::CHANGED).into()),
+    }
 }

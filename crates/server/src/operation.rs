@@ -16,7 +16,7 @@ use crate::{
     login_token, relay,
     routes::{Action, ROUTES, Route},
     texts,
-    uia::{Auth, Gate, Purpose},
+    uia::{Auth, Gate, Passed, Purpose},
 };
 
 /// An operation of the homeserver: gate, then perform.
@@ -34,7 +34,7 @@ pub(crate) async fn run(
         _ => call.caller(app).await.map(|(identity, auth)| (Some(identity), auth))?,
     };
     let gate = match &identity {
-        Some(identity) => Gate { purpose: purpose(app), ..call.gate(app, identity) },
+        Some(identity) => Gate { purpose: purpose(app, operation), ..call.gate(app, identity) },
         None => registration_gate(app, &call)?,
     };
     let mut request = call.operation(operation, identity);
@@ -52,7 +52,7 @@ pub(crate) async fn run(
     }
     match homeserver.perform(passed.proof, request, &call.context).await? {
         Performed::Answered(response) => {
-            if forwards {
+            if forwards && response.status().is_success() {
                 app.give_password_back(&call.context);
             }
             elsewhere::performed(&gate, operation, response.status()).await;
@@ -62,10 +62,13 @@ pub(crate) async fn run(
     }
 }
 
-fn purpose(app: &App) -> Purpose {
-    match app.homeserver().reauthentication() {
-        Reauthentication::OnProof => Purpose::Operation,
-        Reauthentication::WithPassword => Purpose::Forwarded,
+fn purpose(app: &App, operation: Operation) -> Purpose {
+    match (app.homeserver().reauthentication(), operation) {
+        // No homeserver asks for the password there.
+        (Reauthentication::OnProof, _) | (_, Operation::AddThirdPartyDeprecated) => {
+            Purpose::Operation
+        }
+        (Reauthentication::WithPassword, _) => Purpose::Forwarded,
     }
 }
 
@@ -74,7 +77,7 @@ pub(crate) fn purpose_at(app: &App, endpoint: &str) -> Option<Purpose> {
     let is_at = |route: &&Route| route.endpoint == endpoint && route.action.is_gated();
     Some(match ROUTES.iter().find(is_at)?.action {
         Action::Login => Purpose::Login,
-        Action::Protected(_) => purpose(app),
+        Action::Protected(operation) => purpose(app, operation),
         _ => Purpose::Operation,
     })
 }
@@ -98,15 +101,17 @@ fn registration_gate<'a>(app: &'a App, call: &'a Call) -> Result<Gate<'a>, Error
 /// with it is one that the gate has let through.
 pub(crate) async fn login_token(app: &App, mut call: Call) -> Result<Response, Error> {
     let (identity, mut auth) = call.caller(app).await?;
+    let factors = app.store().lookup_factors(&identity.user).await?;
+    app.settings().check_policy(&identity.user, factors.protect())?;
     let gate = call.gate(app, &identity);
-    let proof = gate.authorise(&mut auth).await?.proof;
+    let Passed { proof, version, before: _ } = gate.authorise(&mut auth).await?;
     // The proof is for this user's request: the binding says so.
-    let Some(user) = proof.user().map(ToOwned::to_owned) else {
+    let (Some(user), Some(version)) = (proof.user().map(ToOwned::to_owned), version) else {
         return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
     };
     let lifetime = app.settings().login_token_lifetime;
     let event = gate.event(user, Done::LoginTokenIssued, app.now());
-    let token = login_token::issue(app, lifetime, event).await?;
+    let token = login_token::issue(app, lifetime, version, event).await?;
     let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
     Ok(Json(json!({"login_token": *token, "expires_in_ms": lifetime})).into_response())
 }

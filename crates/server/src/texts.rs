@@ -13,6 +13,7 @@ pub(crate) const UNKNOWN_SESSION: &str =
 pub(crate) const OUT_OF_ORDER: &str = WRONG_CODE;
 pub(crate) const OTHER_REQUEST: &str =
     "This authentication session belongs to another request. Start again.";
+pub(crate) const CHANGED: &str = "The account was changed meanwhile. Log in again.";
 pub(crate) const OTHER_USER: &str = "Confirm with your own account.";
 pub(crate) const WAIT: &str = "Too many wrong codes. Wait a while before the next one.";
 pub(crate) const REQUIRED: &str =
@@ -25,8 +26,7 @@ pub(crate) const OTHER_STAGE: &str = "This stage is not offered here.";
 pub(crate) const WAIT_FOR_PASSWORD: &str =
     "Too many wrong passwords from your address. Wait a while before the next one.";
 pub(crate) const WRONG_TOKEN: &str = "That token is not valid.";
-pub(crate) const NO_FACTOR: &str =
-    "This account has no second factor. Set up an authenticator first.";
+pub(crate) const NO_FACTOR: &str = "This account has no active authenticator. Set one up first.";
 pub(crate) const NO_SUCH_AUTHENTICATOR: &str = "You have no such authenticator.";
 pub(crate) const TOO_MANY_AUTHENTICATORS: &str =
     "You have as many authenticators as are allowed. Remove one first.";

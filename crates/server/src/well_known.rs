@@ -7,15 +7,14 @@
 
 use axum::{
     Json,
-    body::to_bytes,
     extract::Request,
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
-use myelin_homeserver::{Context, strict_json::parse_object};
-use serde_json::{Map, Value, json};
+use myelin_homeserver::{Context, gateway::point_to_gateway, strict_json::parse_object};
+use serde_json::{Map, Value};
 
-use crate::App;
+use crate::{App, whole::whole};
 
 /// Its path.
 pub(crate) const PATH: &str = "/.well-known/matrix/client";
@@ -27,17 +26,14 @@ const LIMIT: usize = 64 * 1024;
 pub(crate) async fn well_known(app: &App, context: &Context, request: Request) -> Response {
     let mut answer = upstream(app, context, request).await.unwrap_or_default();
     let base_url = app.settings().public_url.as_str().trim_end_matches('/');
-    answer.insert("m.homeserver".to_owned(), json!({"base_url": base_url}));
-    // An OAuth issuer would be another way to a token.
-    answer.retain(|key, _| key != "m.authentication" && key != "org.matrix.msc2965.authentication");
+    point_to_gateway(&mut answer, base_url);
     Json(answer).into_response()
 }
 
 async fn upstream(app: &App, context: &Context, request: Request) -> Option<Map<String, Value>> {
-    let response = app.homeserver().forward(request, context).await;
-    if response.status() != StatusCode::OK {
+    let (parts, body) = whole(app, context, request, LIMIT).await.ok()?;
+    if parts.status != StatusCode::OK {
         return None;
     }
-    let bytes = to_bytes(response.into_body(), LIMIT).await.ok()?;
-    parse_object(&bytes).ok()
+    parse_object(&body).ok()
 }

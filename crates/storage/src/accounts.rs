@@ -161,8 +161,8 @@ pub trait Accounts: Debug + Send + Sync {
     async fn lookup(&self, user: &UserId) -> Result<Option<Account>, Error>;
 
     /// Sets the password's hash, logs devices out, ends the user's sessions,
-    /// login tokens and app passwords, and raises the version of the user's
-    /// factors.
+    /// login tokens, set-ups and app passwords, and raises the version of the
+    /// user's factors.
     async fn set_password(
         &self,
         user: &UserId,

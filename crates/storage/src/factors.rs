@@ -13,6 +13,23 @@ use ruma::OwnedUserId;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version(pub i64);
 
+impl Version {
+    /// The version after one change.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The version after a stage was passed that spends this.
+    #[must_use]
+    pub const fn after(self, spend: &Spend) -> Self {
+        match spend {
+            Spend::Nothing => self,
+            Spend::Totp { .. } | Spend::Recovery { .. } => self.next(),
+        }
+    }
+}
+
 /// Everything about one user's second factors. A user without any has the
 /// [`Version`] zero and empty lists.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use ruma::{OwnedUserId, UserId};
 
 use crate::{
     AppPasswords, Change, Enrolled, Error, Event, Factors, Origin, RecordedEvent, SealedSecret,
-    Spend, TokenDigest, WebStore,
+    Spend, TokenDigest, Version, WebStore,
 };
 
 /// Login tokens that a user may have at a time.
@@ -124,23 +124,29 @@ pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
 
     /// Keeps a login token (`m.login.token`). A user has at most
     /// [`LOGIN_TOKENS`]; the one that runs out first makes room.
+    ///
+    /// `version` is that of the factors on which it was decided;
+    /// [`Outcome::Stale`] where it has passed.
     async fn create_login_token(
         &self,
         token: &TokenDigest,
         user: &UserId,
+        version: Version,
         expires: Timestamp,
         event: Event,
-    ) -> Result<(), Error>;
+    ) -> Result<Outcome<()>, Error>;
 
-    /// Spends a login token: whom it names, once, while it lasts.
+    /// Spends a login token: whom it names, once, while it lasts. The version is
+    /// that of the user's factors: whatever ends the token raises it, so a login
+    /// on that version is one before the end.
     async fn redeem_login_token(
         &self,
         token: &TokenDigest,
         now: Timestamp,
-    ) -> Result<Option<OwnedUserId>, Error>;
+    ) -> Result<Option<(OwnedUserId, Version)>, Error>;
 
-    /// Ends all sessions, login tokens and grants of the user, and makes every
-    /// decision stale that is being made about the user. App passwords stay: see
+    /// Ends all sessions, login tokens, grants and set-ups of the user, and makes
+    /// every decision stale that is being made about the user. App passwords stay: see
     /// [`AppPasswords::revoke_app_passwords`].
     async fn end_sessions(&self, user: &UserId) -> Result<(), Error>;
 

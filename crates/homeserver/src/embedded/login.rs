@@ -38,7 +38,7 @@ impl State {
         &self,
         proof: &Authenticated,
         device: &Device,
-        as_of: Option<Version>,
+        as_of: Version,
         context: &Context,
     ) -> Result<Response, Failure> {
         let user = proof
@@ -46,7 +46,7 @@ impl State {
             .ok_or_else(|| Error::Unexpected("a login without a proven user".to_owned()))?;
         let (login, minted) = self.device_login(device)?;
         let event = self.event(user, Action::LoggedIn, context, Some(login.device_id.to_string()));
-        match self.accounts.log_in(user, &login, as_of, self.clock.now(), event).await? {
+        match self.accounts.log_in(user, &login, Some(as_of), self.clock.now(), event).await? {
             Outcome::Committed(true) => {}
             Outcome::Committed(false) => {
                 let text = "This account has been deactivated.";

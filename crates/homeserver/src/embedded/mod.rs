@@ -38,8 +38,8 @@ use tower::ServiceExt;
 
 use self::{failure::Failure, state::State};
 use crate::{
-    AccessToken, Context, Device, Error, Homeserver, OperationRequest, Password, PasswordCheck,
-    Performed, Refusal, Registration, Resolved, Silent,
+    AccessToken, Context, Device, Error, Homeserver, LoggedIn, OperationRequest, Password,
+    PasswordCheck, Performed, Refusal, Registration, Resolved, Silent,
 };
 
 pub use options::{
@@ -88,10 +88,11 @@ impl Homeserver for Embedded {
         &self,
         proof: Authenticated,
         device: Device,
-        as_of: Option<Version>,
+        as_of: Version,
         context: &Context,
-    ) -> Result<Response, Error> {
-        respond(self.state.log_in(&proof, &device, as_of, context).await)
+    ) -> Result<LoggedIn, Error> {
+        let answer = self.state.log_in(&proof, &device, as_of, context).await;
+        respond(answer).map(LoggedIn::Answered)
     }
 
     async fn resolve(&self, token: &AccessToken, _context: &Context) -> Result<Resolved, Error> {

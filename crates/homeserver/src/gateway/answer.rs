@@ -92,35 +92,41 @@ impl Answer {
 
     /// The answer as a response, with the gateway's address in the place of the
     /// homeserver's.
-    pub(super) fn into_response(self, base_url: &str) -> Response {
-        let status = self.status();
-        let body = match self.object() {
-            Ok(mut body) => {
-                name_gateway(&mut body, base_url);
-                hide_own_stages(&mut body);
-                Bytes::from(Value::Object(body).to_string())
-            }
-            // Whatever it is, it is the homeserver's answer to a client.
-            Err(_) => self.0.body().clone(),
-        };
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = status;
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unexpected`] for what is no JSON object: whatever gave it, the
+    /// homeserver did not do what it was asked for.
+    pub(super) fn into_response(self, base_url: &str) -> Result<Response, Error> {
+        let mut body = self.object()?;
+        name_gateway(&mut body, base_url);
+        hide_own_stages(&mut body);
+        let mut response = Response::new(Body::from(Value::Object(body).to_string()));
+        *response.status_mut() = self.status();
         let json = HeaderValue::from_static("application/json");
-        let kind = self.0.headers().get(header::CONTENT_TYPE).cloned().unwrap_or(json);
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
         if let Some(wait) = self.0.headers().get(header::RETRY_AFTER) {
             response.headers_mut().insert(header::RETRY_AFTER, wait.clone());
         }
-        response
+        Ok(response)
     }
 }
 
 /// `well_known` of a login: a client that believed the homeserver's would go
 /// around the gateway from then on.
 fn name_gateway(body: &mut Map<String, Value>, base_url: &str) {
-    if let Some(well_known) = body.get_mut("well_known") {
-        *well_known = json!({"m.homeserver": {"base_url": base_url}});
-    }
+    let Some(said) = body.get_mut("well_known") else { return };
+    let mut said = said.as_object().cloned().unwrap_or_default();
+    point_to_gateway(&mut said, base_url);
+    body.insert("well_known".to_owned(), Value::Object(said));
+}
+
+/// Makes what a homeserver says to be discovered lead to the gateway, and to it
+/// alone.
+pub fn point_to_gateway(said: &mut Map<String, Value>, base_url: &str) {
+    said.insert("m.homeserver".to_owned(), json!({"base_url": base_url}));
+    // An OAuth issuer would be another way to a token.
+    said.retain(|key, _| key != "m.authentication" && key != "org.matrix.msc2965.authentication");
 }
 
 /// The stages of the module are between it and the gateway.
@@ -173,7 +179,7 @@ mod tests {
     async fn the_gateways_address_stands_in_a_login_response() {
         let body =
             r#"{"user_id":"@a:b","well_known":{"m.homeserver":{"base_url":"http://127.0.0.1:1"}}}"#;
-        let response = answer(200, body).into_response("https://matrix.example.org");
+        let response = answer(200, body).into_response("https://matrix.example.org").unwrap();
         let bytes = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         assert!(

@@ -40,7 +40,7 @@ impl Gateway {
         if answer.challenge()?.is_some() {
             return Ok(Silent::NeedsProof);
         }
-        Ok(Silent::Done(answer.into_response(&self.options.base_url)))
+        answer.into_response(&self.options.base_url).map(Silent::Done)
     }
 
     async fn changes_nothing(

@@ -104,7 +104,7 @@ impl Gateway {
     }
 
     /// The login response for a client.
-    pub(super) fn login_response(&self, answer: Answer) -> Response {
+    pub(super) fn login_response(&self, answer: Answer) -> Result<Response, Error> {
         answer.into_response(&self.options.base_url)
     }
 

@@ -29,6 +29,7 @@ use serde_json::{Map, Value};
 
 use self::{answer::Answer, identity::KnownTokens, pace::Pace};
 pub use self::{
+    answer::point_to_gateway,
     examine::{Finding, discovery},
     generic::Generic,
     synapse::{ModuleVersion, Secret, SecretError, Synapse},

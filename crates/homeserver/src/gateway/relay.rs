@@ -25,7 +25,7 @@ impl Gateway {
         context: &Context,
     ) -> Result<Response, Error> {
         let answer = self.forward_operation(request, auth, context).await?;
-        Ok(answer.into_response(&self.options.base_url))
+        answer.into_response(&self.options.base_url)
     }
 
     pub(super) async fn relayed_login_types(&self, context: &Context) -> Result<Vec<Value>, Error> {
@@ -54,7 +54,7 @@ impl Gateway {
             head.headers.insert(header::USER_AGENT, agent);
         }
         let answer = self.options.upstream.call_as(&head, serialised(&anew), context).await?;
-        Ok(Answer::new(answer).into_response(&self.options.base_url))
+        Answer::new(answer).into_response(&self.options.base_url)
     }
 
     pub(super) async fn forward(&self, request: Request, context: &Context) -> Response {

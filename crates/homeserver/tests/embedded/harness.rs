@@ -9,11 +9,13 @@ use axum::{
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use myelin_ambient::{FrozenClock, SeededEntropy, SystemEntropy, Timestamp};
 use myelin_homeserver::{
-    AccessToken, Context, Device, Head, Homeserver, Identity, Operation, OperationRequest,
-    Password, PasswordCheck, Performed, Refusal, Resolved, Silent,
+    AccessToken, Context, Device, Head, Homeserver, Identity, LoggedIn, Operation,
+    OperationRequest, Password, PasswordCheck, Performed, Refusal, Resolved, Silent,
     embedded::{Embedded, EmbeddedOptions, PasswordParameters, RegistrationPolicy},
 };
-use myelin_storage::{Action, Database, FixedKeySource, Key, Keyring, OpenOptions, Quota, open};
+use myelin_storage::{
+    Action, Database, FixedKeySource, Key, Keyring, OpenOptions, Quota, Version, open,
+};
 use myelin_uia::{Authenticated, Binding, DEFAULT_LIFETIME, Flows, Progress, Session, Stage};
 use ruma::{OwnedUserId, UserId, api::client::uiaa::UserIdentifier, server_name};
 use serde_json::{Map, Value, from_slice, from_value, json};
@@ -153,9 +155,22 @@ impl Home {
     }
 
     pub(crate) async fn log_in(&self, user: &UserId, device: Device) -> Reply {
-        let response =
-            self.embedded.log_in(proof(Some(user)), device, None, &context()).await.unwrap();
-        Reply::of(response).await
+        let version = self.database.store.lookup_factors(user).await.unwrap().version;
+        self.log_in_as_of(user, device, version).await
+    }
+
+    /// A login on a proof that is good for this version.
+    pub(crate) async fn log_in_as_of(
+        &self,
+        user: &UserId,
+        device: Device,
+        version: Version,
+    ) -> Reply {
+        let login = self.embedded.log_in(proof(Some(user)), device, version, &context()).await;
+        match login.unwrap() {
+            LoggedIn::Answered(response) => Reply::of(response).await,
+            login @ LoggedIn::Provisional(..) => panic!("{login:?}"),
+        }
     }
 
     pub(crate) async fn resolve(&self, token: &str) -> Result<Identity, Refusal> {

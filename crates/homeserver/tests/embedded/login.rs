@@ -1,6 +1,6 @@
 use http::Method;
 use myelin_homeserver::{Device, Homeserver, Operation};
-use myelin_storage::Action;
+use myelin_storage::{Action, Version};
 use ruma::user_id;
 use serde_json::json;
 
@@ -64,8 +64,19 @@ async fn nobody_logs_in_to_an_account_that_is_closed_or_missing() {
 #[tokio::test]
 async fn a_proof_without_a_user_logs_nobody_in() {
     let home = Home::open().await;
-    let result = home.embedded.log_in(proof(None), Device::default(), None, &context()).await;
-    assert!(result.is_err());
+    let context = context();
+    let login = home.embedded.log_in(proof(None), Device::default(), Version(0), &context);
+    assert!(login.await.is_err());
+}
+
+#[tokio::test]
+async fn a_proof_from_before_a_change_logs_nobody_in() {
+    let home = Home::open().await;
+    let alice = home.user("alice").await;
+    let before = home.database.store.lookup_factors(&alice.user).await.unwrap().version;
+    home.database.store.end_sessions(&alice.user).await.unwrap();
+    let login = home.log_in_as_of(&alice.user, Device::default(), before).await;
+    login.refused(403, "M_FORBIDDEN");
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! A homeserver that answers `200 {}`, or anything else that is not what was
 //! asked for, lets nobody in and opens nothing.
 
-use myelin_homeserver::{Error, Homeserver, Silent};
+use http::Method;
+use myelin_homeserver::{Error, Homeserver, Operation, Performed, Silent};
+use myelin_storage::Version;
+use serde_json::json;
 
 use crate::script::{
-    Scripted, alice, check, context, device, evidence, login_of, proof, token, upload,
+    Scripted, alice, check, context, deletion, device, evidence, login_of, operation, proof, token,
+    upload,
 };
 
 /// Answers of which none is an answer to anything that is asked.
@@ -20,7 +24,7 @@ async fn no_login_comes_of_an_empty_answer() {
             let login = adapter.log_in_at_once(&evidence(), &device(), &context()).await;
             assert!(login.is_err(), "{body}: {login:?}");
         }
-        let minted = server.synapse().log_in(proof(), device(), None, &context()).await;
+        let minted = server.synapse().log_in(proof(), device(), Version(0), &context()).await;
         assert!(minted.is_err(), "{body}: {minted:?}");
     }
 }
@@ -36,7 +40,7 @@ async fn an_empty_answer_after_a_checked_password_is_no_login() {
         .await;
         let generic = server.generic();
         check(&generic).await.unwrap();
-        let login = generic.log_in(proof(), device(), None, &context()).await;
+        let login = generic.log_in(proof(), device(), Version(0), &context()).await;
         assert!(matches!(login, Err(Error::Unexpected(_))), "{body}: {login:?}");
     }
 }
@@ -52,6 +56,29 @@ async fn a_token_is_nobodys_by_an_empty_answer() {
             assert!(adapter.check().await.is_err(), "{body}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_operation_is_not_done_by_what_is_no_json() {
+    let password = || {
+        let body = json!({"new_password": "another long password"});
+        operation(Operation::ChangePassword, Method::POST, "account/password", body)
+    };
+    for (status, body) in [(200, "<html></html>"), (200, ""), (200, "[]"), (502, "<html></html>")] {
+        let server = Scripted::always(status, body).await;
+        let adapters: [&dyn Homeserver; 2] = [&server.generic(), &server.synapse()];
+        for adapter in adapters {
+            for request in [password(), deletion(), upload()] {
+                let done = adapter.perform(proof(), request, &context()).await;
+                assert!(matches!(done, Err(Error::Unexpected(_))), "{status} {body}: {done:?}");
+            }
+            let relayed = adapter.relay(&password(), None, &context()).await;
+            assert!(matches!(relayed, Err(Error::Unexpected(_))), "{status} {body}: {relayed:?}");
+        }
+    }
+    let server = Scripted::always(200, "{}").await;
+    let done = server.generic().perform(proof(), password(), &context()).await;
+    assert!(matches!(done, Ok(Performed::Answered(_))), "{done:?}");
 }
 
 /// Whether an upload is taken for one that needs no proof, where the homeserver

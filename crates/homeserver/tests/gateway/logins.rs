@@ -1,6 +1,7 @@
 //! A login that is not exactly the one that was asked for does not stay.
 
-use myelin_homeserver::{AtOnce, Error, Homeserver, PasswordCheck};
+use myelin_homeserver::{AtOnce, Error, Homeserver, LoggedIn, PasswordCheck};
+use myelin_storage::Version;
 
 use crate::script::{Asked, Scripted, alice, check, context, device, evidence, login_of, proof};
 
@@ -19,7 +20,7 @@ async fn a_login_of_another_user_than_the_checked_one_is_undone_and_refused() {
     let generic = server.generic();
     let check = check(&generic).await;
     assert!(matches!(check, Ok(PasswordCheck::Verified(user)) if user == alice()));
-    let login = generic.log_in(proof(), device(), None, &context()).await;
+    let login = generic.log_in(proof(), device(), Version(0), &context()).await;
     assert!(matches!(login, Err(Error::Unexpected(_))), "{login:?}");
     assert_eq!(server.logged_out(), ["of-the-check", "of-the-login"]);
 }
@@ -32,7 +33,7 @@ async fn a_minted_login_of_another_user_is_undone_and_refused() {
         _ => (200, "{}".to_owned()),
     })
     .await;
-    let login = server.synapse().log_in(proof(), device(), None, &context()).await;
+    let login = server.synapse().log_in(proof(), device(), Version(0), &context()).await;
     assert!(matches!(login, Err(Error::Unexpected(_))), "{login:?}");
     assert_eq!(server.logged_out(), ["of-the-login"]);
 }
@@ -65,7 +66,7 @@ async fn where_it_cannot_be_undone_the_login_is_refused_all_the_same() {
     let generic = server.generic();
     let check = check(&generic).await;
     assert!(matches!(check, Ok(PasswordCheck::Verified(_))), "{check:?}");
-    let login = generic.log_in(proof(), device(), None, &context()).await;
+    let login = generic.log_in(proof(), device(), Version(0), &context()).await;
     assert!(login.is_err(), "{login:?}");
     // Each was tried more than once.
     let tries = |token| server.logged_out().iter().filter(|tried| *tried == token).count();
@@ -84,4 +85,24 @@ async fn a_login_at_once_is_undone_with_its_own_token() {
     let AtOnce::LoggedIn(provisional) = login else { panic!("{login:?}") };
     generic.undo(provisional, &context()).await.unwrap();
     assert_eq!(server.logged_out(), ["of-the-login"]);
+}
+
+#[tokio::test]
+async fn nobody_hears_of_a_login_before_the_version_is_compared() {
+    let server = Scripted::homeserver(|asked| match asked.line.as_str() {
+        "POST /_synapse/client/myelin/mint" => (200, r#"{"login_token":"t"}"#.to_owned()),
+        "POST login" if is_check(asked) => login_of("@alice:example.org", "of-the-check"),
+        "POST login" => login_of("@alice:example.org", "of-the-login"),
+        _ => (200, "{}".to_owned()),
+    })
+    .await;
+    let (generic, synapse) = (server.generic(), server.synapse());
+    crate::script::check(&generic).await.unwrap();
+    let adapters: [&dyn Homeserver; 2] = [&generic, &synapse];
+    for adapter in adapters {
+        let login = adapter.log_in(proof(), device(), Version(0), &context()).await.unwrap();
+        let LoggedIn::Provisional(login, _) = login else { panic!("{login:?}") };
+        adapter.undo(login, &context()).await.unwrap();
+    }
+    assert_eq!(server.logged_out(), ["of-the-check", "of-the-login", "of-the-login"]);
 }

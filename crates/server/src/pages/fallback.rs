@@ -61,7 +61,7 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
     let evidence = evidence(visit, stage, &waiting, recovery)?;
     let current = (waiting.session.clone(), Some(waiting.factors.clone()));
     let trouble = match gate.try_stage(current, &evidence, Place::Page).await? {
-        Tried::Passed(_) => {
+        Tried::Passed(..) => {
             if stage == Stage::Sso {
                 gate.leave_grant(&waiting.session).await?;
             }

@@ -97,9 +97,7 @@ pub(crate) fn check_not_last(app: &App, factors: &Factors) -> Result<(), Refusal
 /// `POST /account/two-factor/recovery`: ten new codes; the old ones end.
 pub(crate) async fn regenerate(app: &App, mut call: Call) -> Result<Response, Error> {
     let (identity, mut auth) = call.caller(app).await?;
-    if !app.store().lookup_factors(&identity.user).await?.protect() {
-        return Err(no_factor().into());
-    }
+    check_active(&app.store().lookup_factors(&identity.user).await?)?;
     let proof = call.gate(app, &identity).authorise(&mut auth).await?.proof;
     let texts = new_set(&Owner::of(app, &call, &identity), proof).await?;
     Ok(Json(shown(&texts)).into_response())
@@ -112,9 +110,7 @@ pub(crate) async fn new_set(
 ) -> Result<Vec<Zeroizing<String>>, Error> {
     let (codes, texts) = new_codes(owner.app).await;
     let decide = |factors: &Factors| {
-        if !factors.protect() {
-            return Err(no_factor().into());
-        }
+        check_active(factors)?;
         let change = Change::Regenerate { codes: codes.clone() };
         Ok((change, Action::RecoveryRegenerated, None, ()))
     };
@@ -122,6 +118,11 @@ pub(crate) async fn new_set(
     Ok(texts)
 }
 
-fn no_factor() -> Refusal {
-    Refusal::bad_request(&ErrorKind::BadState, texts::NO_FACTOR)
+/// New codes for nothing but disabled authenticators would keep an account shut
+/// that its owner means to mend.
+fn check_active(factors: &Factors) -> Result<(), Refusal> {
+    if factors.active().next().is_some() {
+        return Ok(());
+    }
+    Err(Refusal::bad_request(&ErrorKind::BadState, texts::NO_FACTOR))
 }

@@ -60,6 +60,9 @@ pub(crate) struct Passed {
     /// The session as it was before the last stage, and the version of the
     /// user's factors then; none where a grant was spent.
     pub(crate) before: Option<(Session, Option<Version>)>,
+    /// The version of the user's factors after it. What is given out on the
+    /// proof is so on this version: a change since then voids it.
+    pub(crate) version: Option<Version>,
 }
 
 /// A session, and the factors of its user where it has one.
@@ -90,8 +93,8 @@ pub(crate) enum Place {
 /// What trying a stage led to.
 #[derive(Debug)]
 pub(crate) enum Tried {
-    /// It is passed.
-    Passed(Progress),
+    /// It is passed, and the user's factors have this version since.
+    Passed(Progress, Option<Version>),
     /// It is not, and this is what to say.
     Again(Box<Found>, &'static str),
     /// It is not looked at before then.
@@ -105,7 +108,7 @@ impl Gate<'_> {
     pub(crate) async fn authorise(&self, auth: &mut Auth) -> Result<Passed, Error> {
         match auth {
             Auth::Absent => match self.redeem_grant().await? {
-                Some(proof) => Ok(Passed { proof, before: None }),
+                Some(proof) => Ok(Passed { proof, before: None, version: None }),
                 None => Err(self.fresh(None).await?),
             },
             Auth::Session(named) => self.execute(named.find(self).await?).await,
@@ -117,8 +120,8 @@ impl Gate<'_> {
                 let version = current.1.as_ref().map(|factors| factors.version);
                 let before = Some((current.0.clone(), version));
                 match self.attempt(current, evidence).await? {
-                    Progress::Done(proof) => Ok(Passed { proof, before }),
-                    Progress::More(session) => {
+                    (Progress::Done(proof), version) => Ok(Passed { proof, before, version }),
+                    (Progress::More(session), _) => {
                         let factors = self.factors(session.user.as_deref()).await?;
                         Err(self.ask(&session, factors.as_ref(), None))
                     }
@@ -132,9 +135,9 @@ impl Gate<'_> {
         &self,
         current: Found,
         evidence: &Evidence,
-    ) -> Result<Progress, Error> {
+    ) -> Result<(Progress, Option<Version>), Error> {
         match self.try_stage(current, evidence, Place::Request).await? {
-            Tried::Passed(progress) => Ok(progress),
+            Tried::Passed(progress, version) => Ok((progress, version)),
             Tried::Again(now, text) => {
                 let (session, factors) = *now;
                 Err(self.ask(&session, factors.as_ref(), Some(text)))
@@ -256,8 +259,11 @@ impl Gate<'_> {
         Ok(match judgement {
             Judgement::Pass(spend, action) => {
                 let event = action.and_then(event);
+                let version = factors.as_ref().map(|factors| factors.version.after(&spend));
                 match store.pass_stage(admitted, factors.as_ref(), spend, now, event).await? {
-                    Outcome::Committed(progress) => Outcome::Committed(Tried::Passed(progress)),
+                    Outcome::Committed(progress) => {
+                        Outcome::Committed(Tried::Passed(progress, version))
+                    }
                     Outcome::Stale => Outcome::Stale,
                 }
             }
@@ -306,7 +312,7 @@ impl Gate<'_> {
             let ended = self.app.store().execute_session(executable, factors, now).await?;
             if let Outcome::Committed(proof) = ended {
                 let version = factors.map(|factors| factors.version);
-                return Ok(Passed { proof, before: Some((before, version)) });
+                return Ok(Passed { proof, before: Some((before, version)), version });
             }
             found = self.lookup(before.id.as_str()).await?;
         }

@@ -13,4 +13,4 @@ mod recovery;
 mod totp;
 
 pub(crate) use auth::{Auth, Evidence, string};
-pub(crate) use gate::{Gate, Place, Purpose, Tried};
+pub(crate) use gate::{Gate, Passed, Place, Purpose, Tried};

@@ -14,6 +14,7 @@ mod enrolment;
 mod enumeration;
 mod failing_closed;
 mod flood;
+mod gateway;
 mod gateway_faults;
 mod guesses;
 mod http_forms;

@@ -7,6 +7,8 @@ use crate::kit::{Operation, PASSWORD, TestApp, on_every_database};
 on_every_database![
     a_required_user_without_a_factor_is_shown_the_page,
     a_required_user_with_a_factor_logs_in,
+    a_required_user_without_a_factor_gets_no_login_token,
+    a_login_token_of_before_the_policy_lets_nobody_in,
     a_required_user_cannot_remove_the_last_factor,
     an_exempt_user_is_free,
     the_status_says_who_is_required,
@@ -40,6 +42,28 @@ async fn a_required_user_with_a_factor_logs_in(app: TestApp) {
     let (app, _anon, alice) = app.with_protected_user("alice").await;
     let alice = alice.over(&strict(&app).await);
     alice.log_in(&alice.code()).await.is(200);
+}
+
+async fn a_required_user_without_a_factor_gets_no_login_token(app: TestApp) {
+    let (app, _anon, alice) = app.with_user("alice").await;
+    let alice = alice.over(&strict(&app).await);
+    let reply = alice.attempt(&Operation::login_token(), &json!({})).await;
+    let reply = reply.refuses(403, "M_FORBIDDEN");
+    assert!(reply.text().contains("https://matrix.example.org/account"), "{reply:?}");
+}
+
+async fn a_login_token_of_before_the_policy_lets_nobody_in(app: TestApp) {
+    let (app, anon, alice) = app.with_user("alice").await;
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let issued = alice.prove_by_password(&Operation::login_token()).await.is(200);
+        tokens.push(json!({"type": "m.login.token", "token": issued.string("login_token")}));
+    }
+    anon.post("login", &tokens[0]).await.is(200);
+    let strict = strict(&app).await;
+    strict.anonymous().post("login", &tokens[1]).await.refuses(403, "M_FORBIDDEN");
+    let devices = alice.client.get("devices").await.is(200).json()["devices"].clone();
+    assert_eq!(devices.as_array().map(Vec::len), Some(2));
 }
 
 async fn a_required_user_cannot_remove_the_last_factor(app: TestApp) {

@@ -114,4 +114,9 @@ async fn regeneration_without_a_factor_is_refused(app: TestApp) {
     alice.prove_by_password(&Operation::begin("Phone")).await.is(200);
     let reply = alice.attempt(&Operation::regenerate(), &serde_json::json!({})).await;
     reply.refuses(400, "M_BAD_STATE");
+    // A disabled one opens nothing that new codes could open again.
+    let alice = alice.set_up().await;
+    alice.app.database.execute("UPDATE authenticators SET status = 'disabled'").await;
+    let reply = alice.attempt(&Operation::regenerate(), &serde_json::json!({})).await;
+    reply.refuses(400, "M_BAD_STATE");
 }

@@ -3,7 +3,7 @@
 use myelin_storage::{Action, Actor, Event, Origin};
 use serde_json::json;
 
-use crate::kit::{Operation, TestApp, User, on_every_database};
+use crate::kit::{Operation, TestApp, Upstream, User, on_every_database};
 
 on_every_database![
     a_changed_password_voids_sessions,
@@ -14,6 +14,7 @@ on_every_database![
     a_deactivated_account_leaves_no_session,
     an_operation_begun_without_a_factor_needs_one_once_it_exists,
     a_login_token_does_not_outlive_a_change_of_factors,
+    a_set_up_does_not_outlive_a_changed_password,
     an_ordinary_login_leaves_other_sessions_alone,
 ];
 
@@ -145,6 +146,19 @@ async fn a_login_token_does_not_outlive_a_change_of_factors(app: TestApp) {
     let body = json!({"type": "m.login.token", "token": reply.string("login_token")});
     anon.post("login", &body).await.is(200);
     anon.post("login", &body).await.refuses(403, "M_FORBIDDEN");
+}
+
+async fn a_set_up_does_not_outlive_a_changed_password(app: TestApp) {
+    let upstream = Upstream::start().await;
+    for app in [app.in_front_of(&upstream).await, app] {
+        let (_app, anon, bob) = app.with_user("bob").await;
+        let begun = bob.prove_by_password(&Operation::begin("Not mine")).await.is(200);
+        let new = "another long password";
+        bob.prove_by_password(&Operation::change_password(new)).await.is(200);
+        let bob = bob.holding(&begun);
+        bob.confirm(&begun.string("id"), &bob.code()).await.refuses(404, "M_NOT_FOUND");
+        anon.post("login", &bob.password_stage_with(new)).await.is(200);
+    }
 }
 
 async fn an_ordinary_login_leaves_other_sessions_alone(app: TestApp) {

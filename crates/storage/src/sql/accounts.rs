@@ -5,7 +5,7 @@ use ruma::UserId;
 
 use super::{
     super::{Columns as _, Connection, Row, query},
-    anchor, app_passwords, audit, devices, sessions,
+    anchor, app_passwords, audit, devices, enrolment, sessions,
 };
 use crate::{
     Account, Created, Error, Event, LogoutDevices, NewAccount,
@@ -91,6 +91,7 @@ pub(super) async fn set_password(
     // A decision that is being made on the old password is stale.
     anchor::raise(c, user).await?;
     sessions::end_all(c, user).await?;
+    enrolment::end_pending(c, user).await?;
     app_passwords::delete_all(c, user).await?;
     if let LogoutDevices::AllBut(kept) = logout {
         devices::delete_all_but(c, user, Some(kept)).await?;

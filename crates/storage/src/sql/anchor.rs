@@ -33,6 +33,15 @@ pub(super) async fn users(
     rows.iter().map(|row| user(row.try_get("user_id")?)).collect()
 }
 
+/// The version as it is now.
+pub(super) async fn version(c: &mut Connection, user: &UserId) -> Result<Version, Error> {
+    let row = query("SELECT version FROM factors WHERE user_id = $1")
+        .bind(user.as_str())
+        .fetch_optional(c)
+        .await?;
+    Ok(Version(row.map_or(Ok(0), |row| row.try_get("version"))?))
+}
+
 /// Raises the version and writes the counters, if the version is still the
 /// one that the decision was made on.
 pub(in super::super) async fn claim(c: &mut Connection, claim: &Claim) -> Result<bool, Error> {

@@ -89,12 +89,9 @@ pub(super) async fn redeem(
     let Some(redeemed) = redeemed else { return Ok(Settled::RollBack(None)) };
     // Whoever ends it raises the version before deleting the row, which is ours
     // until the end: the version is the one before, or the row was not found.
-    let factors = query("SELECT version FROM factors WHERE user_id = $1")
-        .bind(user.as_str())
-        .fetch_one(&mut *c)
-        .await?;
+    let version = anchor::version(c, user).await?;
     audit::record(c, &Event { detail: Some(redeemed.try_get("id")?), ..event }).await?;
-    Ok(Settled::Commit(Some(Version(factors.try_get("version")?))))
+    Ok(Settled::Commit(Some(version)))
 }
 
 pub(super) async fn revoke(

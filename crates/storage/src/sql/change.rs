@@ -139,5 +139,6 @@ pub(super) async fn reset(
 pub(super) async fn end_sessions(c: &mut Connection, user: &UserId) -> Result<Settled<()>, Error> {
     anchor::raise(c, user).await?;
     sessions::end_all(c, user).await?;
+    enrolment::end_pending(c, user).await?;
     Ok(Settled::Commit(()))
 }

@@ -15,6 +15,16 @@ use crate::{
     values::{millis, signed},
 };
 
+/// Ends the set-up that the user may have begun. The user's anchor is the
+/// caller's already.
+pub(super) async fn end_pending(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    query("DELETE FROM authenticators WHERE user_id = $1 AND status = 'pending'")
+        .bind(user.as_str())
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
 /// Inserts a pending authenticator in the place of the user's pending one.
 pub(super) async fn begin(
     c: &mut Connection,
@@ -23,10 +33,7 @@ pub(super) async fn begin(
     (id, name, secret): (&AuthenticatorId, &Name, &TotpSecret),
     at: Timestamp,
 ) -> Result<(), Error> {
-    query("DELETE FROM authenticators WHERE user_id = $1 AND status = 'pending'")
-        .bind(user.as_str())
-        .execute(&mut *c)
-        .await?;
+    end_pending(c, user).await?;
     let keyring = sealer.reload()?;
     let SealedSecret { key_id, bytes } =
         sealer.seal(keyring.current(), Bound::Totp(user, id), secret.expose());

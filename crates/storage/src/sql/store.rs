@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Change, Enrolled, Error, Event, Factors, Origin, Outcome, RecordedEvent, SealedSecret, Spend,
-    Store, TokenDigest,
+    Store, TokenDigest, Version,
     bucket::bucket,
     passage::{Claim, Passage},
     settled::Settled,
@@ -147,14 +147,15 @@ impl Store for Engine {
         &self,
         token: &TokenDigest,
         user: &UserId,
+        version: Version,
         expires: Timestamp,
         event: Event,
-    ) -> Result<(), Error> {
+    ) -> Result<Outcome<()>, Error> {
         let (token, user, expires) = (*token, user.to_owned(), millis(expires));
         self.db
             .write(move |c| {
                 Box::pin(async move {
-                    tokens::create_login_token(c, &token, &user, expires, &event).await
+                    tokens::create_login_token(c, &token, &user, version, expires, &event).await
                 })
             })
             .await
@@ -165,7 +166,7 @@ impl Store for Engine {
         &self,
         token: &TokenDigest,
         now: Timestamp,
-    ) -> Result<Option<OwnedUserId>, Error> {
+    ) -> Result<Option<(OwnedUserId, Version)>, Error> {
         let (token, now) = (*token, millis(now));
         self.db
             .write(move |c| {

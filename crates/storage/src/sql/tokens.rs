@@ -4,20 +4,24 @@ use ruma::{OwnedUserId, UserId};
 
 use super::{
     super::{Columns as _, Connection, lock_owner, query},
-    audit,
+    anchor, audit,
 };
 use crate::{
-    Error, Event, TokenDigest, bucket::owner_lock, settled::Settled, store::LOGIN_TOKENS,
-    values::user,
+    Error, Event, Outcome, TokenDigest, Version, bucket::owner_lock, settled::Settled,
+    store::LOGIN_TOKENS, values::user,
 };
 
 pub(super) async fn create_login_token(
     c: &mut Connection,
     token: &TokenDigest,
     user: &UserId,
+    version: Version,
     expires: i64,
     event: &Event,
-) -> Result<Settled<()>, Error> {
+) -> Result<Settled<Outcome<()>>, Error> {
+    if !anchor::hold(c, user, version).await? {
+        return Ok(Settled::RollBack(Outcome::Stale));
+    }
     // Counting and inserting is one thing.
     lock_owner(c, owner_lock(Some(user), "")).await?;
     make_room(c, user).await?;
@@ -28,7 +32,7 @@ pub(super) async fn create_login_token(
         .execute(&mut *c)
         .await?;
     audit::record(c, event).await?;
-    Ok(Settled::Commit(()))
+    Ok(Settled::Commit(Outcome::Committed(())))
 }
 
 /// Ends the tokens that run out first, so that with one more there are no more
@@ -50,13 +54,17 @@ pub(super) async fn redeem_login_token(
     c: &mut Connection,
     token: &TokenDigest,
     now: i64,
-) -> Result<Settled<Option<OwnedUserId>>, Error> {
+) -> Result<Settled<Option<(OwnedUserId, Version)>>, Error> {
     let redeemed =
         query("DELETE FROM login_tokens WHERE token = $1 AND expires > $2 RETURNING user_id")
             .bind(token.0.to_vec())
             .bind(now)
-            .fetch_optional(c)
+            .fetch_optional(&mut *c)
             .await?;
-    let owner = redeemed.map(|row| user(row.try_get("user_id")?)).transpose()?;
-    Ok(Settled::Commit(owner))
+    let Some(redeemed) = redeemed else { return Ok(Settled::RollBack(None)) };
+    let owner = user(redeemed.try_get("user_id")?)?;
+    // Whoever ends it raises the version before deleting the row, which is ours
+    // until the end: the version is the one before, or the row was not found.
+    let version = anchor::version(c, &owner).await?;
+    Ok(Settled::Commit(Some((owner, version))))
 }

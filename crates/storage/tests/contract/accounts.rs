@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use myelin_storage::{
-    Accounts, Action, Created, Database, LogoutDevices, NewAccount, Refreshed, Store, TokenDigest,
+    Accounts, Action, Created, Database, LogoutDevices, NewAccount, Outcome, Refreshed, Store,
+    TokenDigest,
 };
 use myelin_testing::fixture::{enrol, event, factors_of, open_login};
 use myelin_testing::race::race;
@@ -204,7 +205,9 @@ async fn a_deactivated_account_has_nothing_left(database: &TestDatabase) {
     let issued = event(&alice(), Action::LoginTokenIssued, NOW);
     let login_token = TokenDigest([50; 32]);
     let expires = NOW + std::time::Duration::from_mins(1);
-    store.create_login_token(&login_token, &alice(), expires, issued).await.expect("it answers");
+    let version = factors_of(&*store, &alice()).await.version;
+    let created = store.create_login_token(&login_token, &alice(), version, expires, issued).await;
+    assert!(matches!(created.expect("it answers"), Outcome::Committed(())));
     let session = open_login(&*store, &alice(), NOW).await;
     let of_bob = snapshot(&*store, &bob(), &[]).await;
     let deactivated = event(&alice(), Action::Deactivated, NOW);

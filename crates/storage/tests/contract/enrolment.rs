@@ -1,12 +1,13 @@
 //! From pending to active to gone.
 
 use myelin_ambient::SystemEntropy;
-use myelin_storage::{Action, Change, Store};
+use myelin_storage::{Action, Change, Database, LogoutDevices, Store};
 use myelin_testing::fixture::{enrol, event, factors_of, unhashed_codes};
 use myelin_testing::{NOW, TestDatabase, on_every_database};
 use myelin_two_factor::{AuthenticatorId, Name, Status, Throttle, TotpSecret};
 use ruma::UserId;
 
+use crate::devices::{login, register};
 use crate::support::{alice, bob, change, current_step, log, snapshot, times};
 
 on_every_database!(
@@ -26,6 +27,7 @@ on_every_database!(
     a_reset_of_nothing_is_no_reset,
     a_decision_from_before_a_reset_is_stale,
     a_decision_from_before_a_removal_is_stale,
+    whatever_ends_the_sessions_of_an_account_ends_a_set_up,
 );
 
 /// Begins set-up; the pending authenticator.
@@ -313,4 +315,26 @@ async fn a_decision_from_before_a_removal_is_stale(database: &TestDatabase) {
         assert!(!change(&*store, &old, begin, Action::EnrolmentBegun).await);
     }
     assert!(factors_of(&*store, &alice()).await.authenticators.is_empty());
+}
+
+async fn whatever_ends_the_sessions_of_an_account_ends_a_set_up(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let active = enrol(&*store, &alice(), 0, NOW).await.authenticator;
+    begin(&*store, &bob()).await;
+    for round in 0..2 {
+        let begun = begin(&*store, &alice()).await;
+        if round == 0 {
+            let changed = event(&alice(), Action::PasswordChanged, NOW);
+            accounts.set_password(&alice(), "new", LogoutDevices::Keep, changed).await.expect("ok");
+        } else {
+            store.end_sessions(&alice()).await.expect("it answers");
+        }
+        let factors = factors_of(&*store, &alice()).await;
+        let left: Vec<_> = factors.authenticators.iter().map(|one| &one.id).collect();
+        assert_eq!(left, [&active]);
+        let confirm = confirm(&begun, 0);
+        assert!(!change(&*store, &factors, confirm, Action::AuthenticatorAdded).await);
+    }
+    assert_eq!(factors_of(&*store, &bob()).await.authenticators.len(), 1);
 }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::Timestamp;
-use myelin_storage::{Action, LOGIN_TOKENS, Store, TokenDigest};
-use myelin_testing::fixture::event;
+use myelin_storage::{Action, LOGIN_TOKENS, Outcome, Store, TokenDigest, Version};
+use myelin_testing::fixture::{event, factors_of};
 use myelin_testing::race::race;
 use myelin_testing::{NOW, TestDatabase, on_every_database};
 use ruma::{OwnedUserId, UserId};
@@ -19,6 +19,8 @@ on_every_database!(
     beyond_the_limit_the_login_token_that_runs_out_first_goes,
     of_many_that_are_issued_at_once_the_limit_is_left,
     a_sweep_takes_all_login_tokens_that_have_expired,
+    a_login_token_decided_on_an_old_version_is_stale,
+    a_login_token_names_the_version_of_its_user,
 );
 
 const LIFETIME: Duration = Duration::from_mins(2);
@@ -28,57 +30,75 @@ fn token(number: u8) -> TokenDigest {
 }
 
 async fn issue(store: &dyn Store, user: &UserId, token: TokenDigest) -> Timestamp {
-    let issued = event(user, Action::LoginTokenIssued, NOW);
-    store.create_login_token(&token, user, NOW + LIFETIME, issued).await.expect("it answers");
+    issue_until(store, user, token, NOW + LIFETIME).await;
     NOW + LIFETIME
+}
+
+/// Issues one on the version that the user has by then.
+async fn issue_until(store: &dyn Store, user: &UserId, token: TokenDigest, expires: Timestamp) {
+    loop {
+        let version = factors_of(store, user).await.version;
+        if issue_at(store, user, token, version, expires).await {
+            return;
+        }
+    }
+}
+
+async fn issue_at(
+    store: &dyn Store,
+    user: &UserId,
+    token: TokenDigest,
+    version: Version,
+    expires: Timestamp,
+) -> bool {
+    let issued = event(user, Action::LoginTokenIssued, NOW);
+    let created = store.create_login_token(&token, user, version, expires, issued).await;
+    matches!(created.expect("it answers"), Outcome::Committed(()))
+}
+
+/// Whom a token names.
+async fn redeem(store: &dyn Store, token: TokenDigest, now: Timestamp) -> Option<OwnedUserId> {
+    let redeemed = store.redeem_login_token(&token, now).await.expect("it answers");
+    redeemed.map(|(user, _)| user)
 }
 
 async fn a_login_token_is_redeemed_once(database: &TestDatabase) {
     let store = database.open().await.store;
     issue(&*store, &alice(), token(1)).await;
     issue(&*store, &bob(), token(2)).await;
-    let redeem = |number| {
-        let store = store.clone();
-        async move { store.redeem_login_token(&token(number), NOW).await.expect("it answers") }
-    };
-    assert_eq!(redeem(1).await, Some(alice()));
-    assert_eq!(redeem(1).await, None);
-    assert_eq!(redeem(2).await, Some(bob()));
+    assert_eq!(redeem(&*store, token(1), NOW).await, Some(alice()));
+    assert_eq!(redeem(&*store, token(1), NOW).await, None);
+    assert_eq!(redeem(&*store, token(2), NOW).await, Some(bob()));
     assert_eq!(times(&*store, &alice(), Action::LoginTokenIssued).await, 1);
 }
 
 async fn a_login_token_expires(database: &TestDatabase) {
     let store = database.open().await.store;
     let expires = issue(&*store, &alice(), token(1)).await;
-    assert_eq!(store.redeem_login_token(&token(1), expires).await.expect("it answers"), None);
+    assert_eq!(redeem(&*store, token(1), expires).await, None);
     let expires = issue(&*store, &alice(), token(2)).await;
     let last = expires - Duration::from_millis(1);
-    assert_eq!(store.redeem_login_token(&token(2), last).await.expect("it answers"), Some(alice()));
+    assert_eq!(redeem(&*store, token(2), last).await, Some(alice()));
     issue(&*store, &alice(), token(3)).await;
     assert!(store.sweep(expires).await.expect("it answers") >= 1);
-    assert_eq!(store.redeem_login_token(&token(3), NOW).await.expect("it answers"), None);
+    assert_eq!(redeem(&*store, token(3), NOW).await, None);
 }
 
 async fn an_unknown_login_token_names_nobody(database: &TestDatabase) {
     let store = database.open().await.store;
     issue(&*store, &alice(), token(1)).await;
-    assert_eq!(store.redeem_login_token(&token(2), NOW).await.expect("it answers"), None);
+    assert_eq!(redeem(&*store, token(2), NOW).await, None);
 }
 
 async fn of_many_who_redeem_a_login_token_one_does(database: &TestDatabase) {
     let stores = [database.open().await.store, database.open().await.store];
     for round in 0..20 {
         issue(&*stores[0], &alice(), token(round)).await;
-        let redeemed =
-            race(
-                (0..16).map(|number| {
-                    let store = stores[number % 2].clone();
-                    async move {
-                        store.redeem_login_token(&token(round), NOW).await.expect("it answers")
-                    }
-                }),
-            )
-            .await;
+        let redeemed = race((0..16).map(|number| {
+            let store = stores[number % 2].clone();
+            async move { redeem(&*store, token(round), NOW).await }
+        }))
+        .await;
         let named: Vec<_> = redeemed.into_iter().flatten().collect();
         assert_eq!(named, [alice()], "round {round}");
     }
@@ -88,8 +108,7 @@ async fn of_many_who_redeem_a_login_token_one_does(database: &TestDatabase) {
 async fn left(store: &dyn Store, tokens: impl IntoIterator<Item = TokenDigest>) -> u32 {
     let mut left = 0;
     for token in tokens {
-        let redeemed = store.redeem_login_token(&token, NOW).await.expect("it answers");
-        left += u32::from(redeemed.is_some());
+        left += u32::from(redeem(store, token, NOW).await.is_some());
     }
     left
 }
@@ -99,10 +118,8 @@ async fn beyond_the_limit_the_login_token_that_runs_out_first_goes(database: &Te
     issue(&*store, &bob(), token(200)).await;
     let limit = u8::try_from(LOGIN_TOKENS).expect("there are few");
     for number in 0..limit + 2 {
-        let issued = event(&alice(), Action::LoginTokenIssued, NOW);
         let expires = NOW + LIFETIME + Duration::from_millis(number.into());
-        let created = store.create_login_token(&token(number), &alice(), expires, issued).await;
-        created.expect("it answers");
+        issue_until(&*store, &alice(), token(number), expires).await;
     }
     assert_eq!(left(&*store, (0..2).map(token)).await, 0);
     assert_eq!(left(&*store, (2..limit + 2).map(token)).await, LOGIN_TOKENS);
@@ -138,4 +155,25 @@ async fn a_sweep_takes_all_login_tokens_that_have_expired(database: &TestDatabas
     let last = NOW + LIFETIME - Duration::from_millis(1);
     assert_eq!(store.sweep(last).await.expect("it answers"), 0);
     assert_eq!(store.sweep(NOW + LIFETIME).await.expect("it answers"), u64::from(MANY));
+}
+
+async fn a_login_token_decided_on_an_old_version_is_stale(database: &TestDatabase) {
+    let store = database.open().await.store;
+    for user in [alice(), bob()] {
+        let old = factors_of(&*store, &user).await.version;
+        store.end_sessions(&user).await.expect("it answers");
+        assert!(!issue_at(&*store, &user, token(1), old, NOW + LIFETIME).await);
+        assert_eq!(redeem(&*store, token(1), NOW).await, None);
+        assert_eq!(times(&*store, &user, Action::LoginTokenIssued).await, 0);
+        issue(&*store, &user, token(2)).await;
+        assert_eq!(redeem(&*store, token(2), NOW).await, Some(user));
+    }
+}
+
+async fn a_login_token_names_the_version_of_its_user(database: &TestDatabase) {
+    let store = database.open().await.store;
+    issue(&*store, &alice(), token(1)).await;
+    let version = factors_of(&*store, &alice()).await.version;
+    let redeemed = store.redeem_login_token(&token(1), NOW).await.expect("it answers");
+    assert_eq!(redeemed, Some((alice(), version)));
 }

@@ -33,8 +33,8 @@ use super::{
     operations::owner,
 };
 use crate::{
-    AccessToken, AtOnce, Context, Device, Error, Head, Homeserver, OperationRequest, Password,
-    PasswordCheck, PasswordEvidence, Performed, Provisional, Reauthentication, Refusal,
+    AccessToken, AtOnce, Context, Device, Error, Head, Homeserver, LoggedIn, OperationRequest,
+    Password, PasswordCheck, PasswordEvidence, Performed, Provisional, Reauthentication, Refusal,
     Registration, Resolved, Silent,
 };
 
@@ -165,7 +165,7 @@ impl Homeserver for Generic {
         let PasswordEvidence { identifier, password } = evidence;
         Ok(match log_in_on(&self.gateway, identifier, password, device, context).await? {
             Login::Done { user, token, answer } => {
-                let response = self.gateway.login_response(answer);
+                let response = self.gateway.login_response(answer)?;
                 AtOnce::LoggedIn(Provisional::new(user, token, response))
             }
             Login::Wrong => AtOnce::Wrong,
@@ -181,14 +181,14 @@ impl Homeserver for Generic {
         &self,
         proof: Authenticated,
         device: Device,
-        _as_of: Option<Version>,
+        _as_of: Version,
         context: &Context,
-    ) -> Result<Response, Error> {
+    ) -> Result<LoggedIn, Error> {
         let user = proof
             .user()
             .ok_or_else(|| Error::Unexpected("a login without a proven user".to_owned()))?;
         let Some(password) = self.retained.take(user, self.gateway.options.clock.now()) else {
-            return Ok(again().into_response());
+            return Ok(LoggedIn::Answered(again().into_response()));
         };
         let identifier = MatrixUserIdentifier::new(user.to_string()).into();
         match log_in_on(&self.gateway, &identifier, &password, &device, context).await? {
@@ -198,11 +198,12 @@ impl Homeserver for Generic {
                     let text = "the homeserver logs in another user than it has verified";
                     return Err(Error::Unexpected(text.to_owned()));
                 }
-                Ok(self.gateway.login_response(answer))
+                let response = self.gateway.login_response(answer)?;
+                Ok(LoggedIn::Provisional(Provisional::new(returned, token, response), proof))
             }
             // It was right a moment ago.
-            Login::Wrong => Ok(again().into_response()),
-            Login::Refused(refusal) => Ok(refusal.into_response()),
+            Login::Wrong => Ok(LoggedIn::Answered(again().into_response())),
+            Login::Refused(refusal) => Ok(LoggedIn::Answered(refusal.into_response())),
         }
     }
 
@@ -291,7 +292,7 @@ async fn log_in_on(
 /// What an answer to an operation with the password in it means.
 fn performed(answer: Answer, base_url: &str) -> Result<Performed, Error> {
     let Some(challenge) = answer.challenge()? else {
-        return Ok(Performed::Answered(answer.into_response(base_url)));
+        return answer.into_response(base_url).map(Performed::Answered);
     };
     let passed = challenge.get("completed").and_then(Value::as_array);
     if passed.is_some_and(|stages| !stages.is_empty()) {

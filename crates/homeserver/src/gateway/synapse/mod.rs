@@ -30,8 +30,8 @@ use super::{
     operations::owner,
 };
 use crate::{
-    AccessToken, Context, Device, Error, Head, Homeserver, OperationRequest, Password,
-    PasswordCheck, Performed, Refusal, Registration, Resolved, Silent,
+    AccessToken, Context, Device, Error, Head, Homeserver, LoggedIn, OperationRequest, Password,
+    PasswordCheck, Performed, Provisional, Refusal, Registration, Resolved, Silent,
 };
 
 /// The stage and the field that are between the module and the gateway.
@@ -149,13 +149,17 @@ impl Homeserver for Synapse {
         Ok(check)
     }
 
+    async fn undo(&self, provisional: Provisional, context: &Context) -> Result<(), Error> {
+        self.gateway.log_out(provisional.token(), context).await
+    }
+
     async fn log_in(
         &self,
         proof: Authenticated,
         device: Device,
-        _as_of: Option<Version>,
+        _as_of: Version,
         context: &Context,
-    ) -> Result<Response, Error> {
+    ) -> Result<LoggedIn, Error> {
         let user = proof
             .user()
             .ok_or_else(|| Error::Unexpected("a login without a proven user".to_owned()))?;
@@ -169,13 +173,14 @@ impl Homeserver for Synapse {
                     let text = "Synapse logs in another user than was asked for";
                     return Err(Error::Unexpected(text.to_owned()));
                 }
-                Ok(self.gateway.login_response(answer))
+                let response = self.gateway.login_response(answer)?;
+                Ok(LoggedIn::Provisional(Provisional::new(returned, token, response), proof))
             }
             Login::Wrong => {
                 let text = "Synapse refuses a login that its own module has minted";
                 Err(Error::Unexpected(text.to_owned()))
             }
-            Login::Refused(refusal) => Ok(refusal.into_response()),
+            Login::Refused(refusal) => Ok(LoggedIn::Answered(refusal.into_response())),
         }
     }
 
@@ -207,7 +212,7 @@ impl Homeserver for Synapse {
         // A module is not told which operation a stage belongs to. Synapse binds
         // its session to one, so an assertion for the session is one for it.
         let Some(challenge) = answer.challenge()? else {
-            return Ok(Performed::Answered(answer.into_response(base_url)));
+            return answer.into_response(base_url).map(Performed::Answered);
         };
         let Some(session) = challenge.get("session").and_then(Value::as_str) else {
             return Err(Error::Unexpected("Synapse asks for a stage without a session".to_owned()));
@@ -225,7 +230,7 @@ impl Homeserver for Synapse {
             let text = "the Myelin module does not believe this gateway: see Synapse's log";
             return Err(Error::Unexpected(text.to_owned()));
         }
-        Ok(Performed::Answered(answer.into_response(base_url)))
+        answer.into_response(base_url).map(Performed::Answered)
     }
 
     async fn relay(

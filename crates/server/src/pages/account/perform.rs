@@ -4,6 +4,7 @@ use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderValue, Method, header};
 use http_body_util::BodyExt as _;
 use myelin_homeserver::{Context, Device};
+use myelin_storage::Version;
 use myelin_two_factor::Name;
 use myelin_uia::Authenticated;
 use serde_json::Value;
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     App,
     error::Error,
+    login,
     pages::{Problem, Visit, reply::see_other},
     two_factor::{Owner, app_passwords, enrol, new_set, rename_to, take_away},
 };
@@ -40,11 +42,11 @@ pub(super) async fn perform(
         What::Rename => rename_to(&owner, &change.id, &name).await?,
         What::Remove => {
             take_away(&owner, &change.id, proof).await?;
-            signed_in.go_on(visit, version + 1).await?;
+            signed_in.go_on(visit, version.next()).await?;
         }
         What::Codes => {
             let codes = new_set(&owner, proof).await?;
-            signed_in.go_on(visit, version + 1).await?;
+            signed_in.go_on(visit, version.next()).await?;
             return Ok(kept::codes(visit, signed_in, &codes, None));
         }
         What::AppPassword => {
@@ -53,10 +55,10 @@ pub(super) async fn perform(
         }
         What::Revoke => app_passwords::end(&owner, &change.id).await?,
         What::Devices => {
-            sign_out_everywhere(&app, &context, proof).await?;
+            sign_out_everywhere(&app, &context, proof, version).await?;
             // Whoever is signed in to this page elsewhere, too.
             app.store().end_sessions(owner.user).await?;
-            signed_in.go_on(visit, version + 1).await?;
+            signed_in.go_on(visit, version.next()).await?;
         }
     }
     Ok(see_other(visit, &visit.link(PATH)))
@@ -70,10 +72,11 @@ async fn sign_out_everywhere(
     app: &App,
     context: &Context,
     proof: Authenticated,
+    version: Version,
 ) -> Result<(), Problem> {
     let name = Some("Account page".to_owned());
     let device = Device { initial_display_name: name, ..Device::default() };
-    let login = app.homeserver().log_in(proof, device, None, context).await?;
+    let login = login::mint(app, proof, device, version, context).await?;
     let token = access_token(login).await?;
     let mut request = Request::new(Body::from("{}"));
     *request.method_mut() = Method::POST;

@@ -3,7 +3,7 @@
 //! the password.
 
 use myelin_homeserver::{Password, PasswordEvidence};
-use myelin_storage::Factors;
+use myelin_storage::{Factors, Version};
 use myelin_uia::{Authenticated, Binding, Progress};
 use ruma::api::client::uiaa::MatrixUserIdentifier;
 use serde_json::Map;
@@ -19,7 +19,7 @@ use crate::{
 /// A proof, and the version of the factors after it.
 pub(super) struct Proved {
     pub(super) proof: Authenticated,
-    pub(super) version: i64,
+    pub(super) version: Version,
 }
 
 /// Checks and spends what the form holds as proof.
@@ -42,14 +42,13 @@ pub(super) async fn prove(
     };
     let (session, factors) = gate.open().await?;
     let factors = factors.ok_or(Problem::Over)?;
-    let (protected, version) = (factors.protect(), factors.version.0);
     let evidence = evidence(visit, &factors, takes_both, change.recovery)?;
     let tried = gate.try_stage((session, Some(factors)), &evidence, Place::Request).await;
     Ok(Err(match tried {
-        Ok(Tried::Passed(Progress::Done(proof))) => {
-            return Ok(Ok(Proved { proof, version: version + i64::from(protected) }));
+        Ok(Tried::Passed(Progress::Done(proof), Some(version))) => {
+            return Ok(Ok(Proved { proof, version }));
         }
-        Ok(Tried::Passed(Progress::More(_)) | Tried::Gone) => return Err(Problem::Over),
+        Ok(Tried::Passed(..) | Tried::Gone) => return Err(Problem::Over),
         Ok(Tried::Wait(until)) => Trouble::wait(visit, until),
         Ok(Tried::Again(_, texts::WRONG_PASSWORD)) => Trouble::wrong_password(visit),
         Ok(Tried::Again(..)) if change.recovery => Trouble::wrong_recovery(visit),

@@ -32,8 +32,8 @@ impl SignedIn {
     /// Goes on, after a change that has ended all sessions, in a new one. It is
     /// opened only if the version is the one that this change has led to: who
     /// else has ended sessions meanwhile has ended this one too.
-    pub(super) async fn go_on(&self, visit: &mut Visit, version: i64) -> Result<(), Problem> {
-        open(visit, &self.session, Version(version), None).await.map(drop)
+    pub(super) async fn go_on(&self, visit: &mut Visit, version: Version) -> Result<(), Problem> {
+        open(visit, &self.session, version, None).await.map(drop)
     }
 }
 

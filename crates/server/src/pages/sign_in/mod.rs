@@ -24,7 +24,7 @@ use myelin_storage::{Action, Outcome};
 use self::state::{SignIn, Step};
 pub(super) use self::templates::grouped;
 use super::{Problem, Visit, account, cookies::Cookie, reply::see_other, target::Target};
-use crate::login_token;
+use crate::{error::Error, login_token};
 
 /// Where the steps of a sign-in are.
 const PATH: &str = "/account/sign-in";
@@ -104,7 +104,9 @@ async fn back(visit: &mut Visit, sign_in: SignIn) -> Result<Response, Problem> {
     }
     let event = state::gate(visit).event(factors.user.clone(), Action::LoginTokenIssued, now);
     let lifetime = app.settings().sign_in_token_lifetime;
-    let token = login_token::issue(&app, lifetime, event).await?;
-    state::unchanged_or_void(&app, &factors, 0).await?;
+    let token = match login_token::issue(&app, lifetime, factors.version, event).await {
+        Err(Error::Refused(_)) => return Err(Problem::Over),
+        issued => issued?,
+    };
     Ok(templates::back(visit, &target, target.with_token(&token)))
 }

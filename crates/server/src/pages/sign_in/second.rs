@@ -23,8 +23,8 @@ pub(super) async fn submit(visit: &mut Visit, recovery: bool) -> Result<Response
     // As it is now: a passed stage, or a changed factor, is in it.
     let sign_in = SignIn::current(visit).await?;
     let trouble = match tried {
-        Tried::Passed(Progress::More(_)) => return onwards(visit, sign_in).await,
-        Tried::Passed(Progress::Done(_)) | Tried::Gone => return Err(Problem::Over),
+        Tried::Passed(Progress::More(_), _) => return onwards(visit, sign_in).await,
+        Tried::Passed(Progress::Done(_), _) | Tried::Gone => return Err(Problem::Over),
         Tried::Again(..) if recovery => Trouble::wrong_recovery(visit),
         Tried::Again(..) => Trouble::wrong_code(visit),
         Tried::Wait(until) => Trouble::wait(visit, until),
