@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What is shipped for operators names what exists.
 
-The compose file, the unit, and what `myelin routes` prints for each proxy;
+The compose file, the unit, the pages about them, and what `myelin routes` prints for each proxy;
 proxies that are installed read theirs themselves.
 """
 
@@ -79,6 +79,28 @@ def images(tally: Tally) -> None:
         tally.check((TOP / kept).exists(), f".dockerignore: {kept} exists")
 
 
+def walkthroughs(tally: Tally, tools: Tools) -> None:
+    """What the pages tell an operator to write is accepted, and fits the unit."""
+    text = (TOP / "dist/myelin.service").read_text()
+    user, state = (re.search(rf"^{key}=(.+)", text, re.M)[1] for key in ("User", "StateDirectory"))
+    page = (TOP / "docs/synapse.md").read_text()
+    tally.check(bool(re.search(rf"^useradd .* {user}$", page, re.M)), f"the user {user} is made")
+    for called in re.findall(r"^runuser -u (\S+)", page, re.M):
+        tally.check(called == user, f"commands run as {user}", called)
+    for name in ("synapse", "generic"):
+        page = (TOP / f"docs/{name}.md").read_text()
+        shown = re.search(r"^```toml\n(.*?)^```", page, re.M | re.S)[1]
+        tally.check(f'data_dir = "/var/lib/{state}"' in shown, f"{name}: the unit's directory")
+        with tempfile.TemporaryDirectory() as place:
+            file, secret = Path(place, "myelin.toml"), Path(place, "synapse-secret")
+            file.write_text(shown)
+            secret.write_text("s" * 64)
+            secret.chmod(0o600)
+            command = [tools.myelin, "config", "check", "--config", file]
+            ran = subprocess.run(command, capture_output=True, text=True)
+            tally.check(ran.returncode == 0, f"{name}: the configuration is accepted", ran.stderr)
+
+
 def unit(tally: Tally) -> None:
     if not shutil.which("systemd-analyze"):
         print("systemd-analyze is NOT installed, so the unit is not read", flush=True)
@@ -147,6 +169,7 @@ def main() -> None:
     compose(tally)
     environment(tally, tools)
     images(tally)
+    walkthroughs(tally, tools)
     unit(tally)
     proxies(tally, tools)
     tally.end()
