@@ -175,7 +175,7 @@ pub(super) const KEYS: &[Key] = &[
         List,
         Is("[]"),
         "What is let through although it leads around the second factor: \"admin\" (the\n\
-         homeserver's administration), \"qr_login\", \"sso\" (single sign-on there).",
+         homeserver's administration), \"qr_login\" (login by QR code).",
     ),
     key(
         "homeserver.access_token_lifetime",
