@@ -348,7 +348,8 @@ pub(super) const KEYS: &[Key] = &[
         "MYELIN_PROXY_TRUSTED",
         List,
         Is("[]"),
-        "Addresses or networks, such as \"10.0.0.0/8\", whose X-Forwarded-For is believed.",
+        "Addresses or networks, such as \"10.0.0.0/8\", whose X-Forwarded-For is believed.\n\
+         Behind a proxy that is missing here all clients count as one address.",
     ),
     key(
         "log.level",
