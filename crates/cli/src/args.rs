@@ -200,12 +200,17 @@ pub(crate) enum Key {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// Put a new key in use and encrypt everything with it, while the server runs.
+    /// Put a new key in use and encrypt the secrets with it, while the server runs.
     ///
-    /// The old keys stay in the file until `--drop-old`. May be interrupted at
-    /// any moment: `--resume` finishes it. Machines that share the database have
-    /// to see the new file at once, such as on a shared volume: one that does
-    /// not cannot check codes until it does.
+    /// The secrets are those of authenticators and the hashes of recovery codes;
+    /// nothing else is encrypted. The old keys stay in the file until
+    /// `--drop-old`. May be interrupted at any moment: `--resume` finishes it.
+    ///
+    /// WARNING: a machine that shares the database and has a copy of the key file
+    /// answers 503 to codes from this moment until it has the new file. Let all
+    /// share the folder that the file is in; a mount of the file alone keeps the
+    /// old one. Or else stop the other machines first, and copy the file to them
+    /// before they start; or copy it at once, and accept the gap.
     #[command(after_help = example!("myelin key rotate", "myelin key rotate --drop-old"))]
     Rotate {
         #[command(flatten)]
