@@ -20,7 +20,7 @@ const BATCH: u32 = 100;
 /// What `key rotate` is to do.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Plan {
-    /// A new key, and everything encrypted with it.
+    /// A new key, and every secret encrypted with it.
     Rotate,
     /// What an interrupted rotation has left to do.
     Resume,
@@ -78,7 +78,7 @@ fn half_done(left: u64) -> Failure {
     ))
 }
 
-/// Encrypts everything with the current key, batch by batch.
+/// Encrypts every secret with the current key, batch by batch.
 async fn reseal_all(store: &dyn Store) -> Result<(), Failure> {
     let mut left = reseal(store, 0).await?;
     let all = left;
@@ -91,7 +91,7 @@ async fn reseal_all(store: &dyn Store) -> Result<(), Failure> {
             tokio::task::yield_now().await;
         }
     }
-    print("Everything is encrypted with the current key.")
+    print("Every secret is encrypted with the current key.")
 }
 
 async fn reseal(store: &dyn Store, limit: u32) -> Result<u64, Failure> {
@@ -108,7 +108,7 @@ fn hint_at_old_keys(keyring: &Keyring) -> Result<(), Failure> {
     )
 }
 
-/// Removes every key but the current one, with which everything is encrypted.
+/// Removes every key but the current one, with which every secret is encrypted.
 async fn drop_old(config: &Config, file: &KeyFile, store: &dyn Store) -> Result<(), Failure> {
     let keyring = file.read()?;
     let old = keyring.ids().split_off(1);

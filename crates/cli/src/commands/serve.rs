@@ -121,7 +121,8 @@ fn welcome(
         print("\nRegistration is not open to everyone: see registration.mode.")?;
     }
     print(format_args!(
-        "\nEverything is kept in {}, encrypted with {}.\n\
+        "\nEverything is kept in {}.\n\
+         Authenticators' secrets and the hashes of recovery codes are encrypted in it, with {}.\n\
          Settings: myelin config init    Users: myelin user list    Stop: Ctrl-C",
         config.database.url.redacted(),
         config.key_file.display()
