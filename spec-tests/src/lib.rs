@@ -1,8 +1,10 @@
 //! Conformance suite for two-factor User-Interactive Authentication.
 //!
 //! A black box: it speaks plain HTTP to any server that implements the
-//! proposal and imports nothing of this workspace. One [`Case`] stands for one
-//! MUST, is named after its clause and registers the users it needs.
+//! proposal, with codes of 6 digits and 30 seconds, and imports nothing of this
+//! workspace. One [`Case`] stands for one MUST, is named after its clause and
+//! registers the users it needs. What has no case is in
+//! `proposal/conformance.json`, with the reason.
 //!
 //! [`run`] is all that another crate's test needs:
 //!

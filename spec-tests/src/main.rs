@@ -16,12 +16,14 @@ Exit codes:
 
 /// Conformance suite for two-factor User-Interactive Authentication in Matrix.
 ///
-/// Registers its own users on the target and checks every MUST of the proposal
-/// from outside.
+/// Registers its own users on the target. There is a case for each MUST of the
+/// proposal that can be seen from outside; proposal/conformance.json lists the
+/// others, each with the reason. The target has to set up codes of 6 digits and
+/// 30 seconds.
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP)]
 struct Arguments {
-    /// Base address of the server under test, http://host:port
+    /// Base address of the server under test, http://host:port (no https)
     #[arg(long, default_value = "http://localhost:8008")]
     target: String,
     /// Token for servers that demand one to register
