@@ -1,10 +1,12 @@
-//! Two server processes on one PostgreSQL: a code is accepted once.
+//! Two server processes on one PostgreSQL: a code that is sent a hundred times
+//! at the same moment, half of them to each process, is accepted once.
 
 use std::{
+    io,
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Barrier,
+        mpsc::{self, Receiver, Sender},
     },
     thread,
 };
@@ -16,15 +18,19 @@ use myelin_uia::{Binding, DEFAULT_LIFETIME, Session, Stage};
 use ruma::UserId;
 use serde_json::{Map, json};
 
-use crate::support::{Home, Server, request};
+use crate::support::{Answer, Connection, Home, Server};
 
-/// Codes that are raced for.
-const ROUNDS: usize = 1000;
-/// Uses of each code at the same time, over all threads.
+/// Codes that are raced for, one a round: a thousand in all. Each batch is
+/// seeded by itself, so that no session expires and no connection idles.
+const BATCHES: usize = 10;
+const ROUNDS: usize = 100;
+/// Uses of each code at the same time, each on a connection of its own.
 const USES: usize = 100;
-const THREADS: usize = 10;
-/// Sessions over which the uses are spread.
-const SESSIONS: usize = 5;
+/// Uses that share a session, over both processes: any of them can win.
+const SHARING: usize = 5;
+
+/// What came of a use: which process was asked, and its answer.
+type Use = (usize, io::Result<Answer>);
 
 #[test]
 fn in_a_thousand_rounds_on_two_processes_a_code_lets_in_exactly_once() {
@@ -37,13 +43,7 @@ async fn race(database: &TestDatabase) {
     home.out(&["key", "generate", "--output", "keys"]);
     let keys = Arc::new(FileKeySource(home.path("keys")));
     let options = OpenOptions { keys, ..database.options() };
-    let seed = Seed {
-        password_hash: Some("none".to_owned()),
-        sessions: SESSIONS,
-        session: Arc::new(waiting_for_code),
-        ..Seed::users(ROUNDS, SystemClock.now())
-    };
-    let users = seed.plant(&myelin_storage::open(&options).await.unwrap()).await;
+    let store = myelin_storage::open(&options).await.unwrap();
     let keys = home.path("keys").display().to_string();
     let variables = [
         ("MYELIN_DATABASE_URL", options.url.as_str()),
@@ -52,36 +52,82 @@ async fn race(database: &TestDatabase) {
     ];
     let servers = [Server::start(&home, &variables), Server::start(&home, &variables)];
     let addresses = [servers[0].address, servers[1].address];
-    for (round, user) in users.iter().enumerate() {
-        assert_eq!(logins(addresses, user), 1, "round {round}");
+    let mut wins = [0; 2];
+    for batch in 0..BATCHES {
+        let seed = Seed {
+            prefix: format!("batch{batch}-"),
+            password_hash: Some("none".to_owned()),
+            sessions: USES / SHARING,
+            session: Arc::new(waiting_for_code),
+            ..Seed::users(ROUNDS, SystemClock.now())
+        };
+        let users = seed.plant(&store).await;
+        for winner in winners(addresses, &users) {
+            wins[winner] += 1;
+        }
+    }
+    assert_eq!(wins[0] + wins[1], BATCHES * ROUNDS);
+    assert!(wins.iter().all(|wins| *wins > 0), "one process won every round: {wins:?}");
+}
+
+/// Races for one code of each user; which process let somebody in.
+fn winners(servers: [SocketAddr; 2], users: &[SeededUser]) -> Vec<usize> {
+    let start = Barrier::new(USES);
+    let (report, answers) = mpsc::channel();
+    thread::scope(|scope| {
+        let mut lanes = Vec::new();
+        for number in 0..USES {
+            let process = number % servers.len();
+            let mut connection = Connection::open(servers[process]).expect("the server answers");
+            let (lane, bodies) = mpsc::channel();
+            let (start, report) = (&start, report.clone());
+            scope.spawn(move || send_all(process, &mut connection, &bodies, start, &report));
+            lanes.push(lane);
+        }
+        drop(report);
+        let round = |user: &SeededUser| {
+            let code = user.code(fixture::step_at(SystemClock.now()));
+            for (number, lane) in lanes.iter().enumerate() {
+                let session = user.sessions[number / SHARING].id.as_str();
+                let stage = Stage::Totp.as_str();
+                let auth = json!({"type": stage, "session": session, "token": code.expose()});
+                lane.send(json!({"auth": auth}).to_string()).expect("it waits for more");
+            }
+            only_winner(&user.user, answers.iter().take(USES).collect())
+        };
+        users.iter().map(round).collect()
+    })
+}
+
+/// Sends what comes, each when all others have something to send, too. Never
+/// panics: the others would wait for ever.
+fn send_all(
+    process: usize,
+    connection: &mut Connection,
+    bodies: &Receiver<String>,
+    start: &Barrier,
+    report: &Sender<Use>,
+) {
+    for body in bodies {
+        start.wait();
+        let answer = connection.send("POST", "/_matrix/client/v3/login", &body);
+        // Nobody listens only where the test has failed already.
+        drop(report.send((process, answer)));
     }
 }
 
-/// How many of the uses of one code let in.
-fn logins(servers: [SocketAddr; 2], user: &SeededUser) -> usize {
-    let code = user.code(fixture::step_at(SystemClock.now()));
-    let let_in = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for first in 0..THREADS {
-            let (code, let_in) = (code.expose(), &let_in);
-            scope.spawn(move || {
-                for number in (first..USES).step_by(THREADS) {
-                    let session = user.sessions[number % SESSIONS].id.as_str();
-                    let stage = Stage::Totp.as_str();
-                    let auth = json!({"type": stage, "session": session, "token": code});
-                    let body = json!({"auth": auth}).to_string();
-                    let server = servers[number / SESSIONS % 2];
-                    let path = "/_matrix/client/v3/login";
-                    let answer = request(server, "POST", path, None, &body).expect("an answer");
-                    match answer.status {
-                        200 => drop(let_in.fetch_add(1, Ordering::SeqCst)),
-                        status => assert_eq!(status, 401, "{answer:?}"),
-                    }
-                }
-            });
+/// The process that let somebody in. All other uses must have been refused.
+fn only_winner(user: &UserId, uses: Vec<Use>) -> usize {
+    let mut winners = Vec::new();
+    for (process, answer) in uses {
+        let answer = answer.expect("an answer");
+        match answer.status {
+            200 => winners.push(process),
+            status => assert_eq!(status, 401, "{answer:?}"),
         }
-    });
-    let_in.into_inner()
+    }
+    assert_eq!(winners.len(), 1, "a code of {user} let in so often");
+    winners[0]
 }
 
 /// A login that has passed the password, bound as the server binds it.
