@@ -12,6 +12,7 @@ mod postgres;
 mod refusals;
 mod routes;
 mod serve;
+mod sockets;
 mod support;
 mod two_processes;
 mod users;

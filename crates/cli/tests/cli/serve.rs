@@ -2,13 +2,17 @@
 
 use std::{
     fs::{self, Permissions},
+    io::{Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Server};
+use crate::support::{Home, Server, connect, head, read_to_end};
+
+/// Said to a client that waits with its body, once somebody reads it.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -158,9 +162,32 @@ fn either_signal_stops_it_after_what_is_under_way() {
         let home = Home::new();
         let server = Server::start(&home, &[]);
         server.register("alice", "a password of hers");
-        let (code, _, log) = server.stop(signal);
+        let identifier = json!({"type": "m.id.user", "user": "alice"});
+        let login = json!({"type": "m.login.password", "identifier": identifier,
+            "password": "a password of hers"});
+        let body = login.to_string();
+        let (one_half, other_half) = body.split_at(body.len() / 2);
+        let more = "connection: close\r\nexpect: 100-continue\r\n";
+        let head = head(server.address, "POST", "/_matrix/client/v3/login", more, body.len());
+
+        let mut stream = connect(server.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut begun = vec![0_u8; CONTINUE.len()];
+        stream.read_exact(&mut begun).unwrap();
+        assert_eq!(begun, CONTINUE);
+        stream.write_all(one_half.as_bytes()).unwrap();
+        server.signal(signal);
+        server.stops_listening();
+        stream.write_all(other_half.as_bytes()).unwrap();
+        let answer = read_to_end(&mut stream).unwrap();
+        assert_eq!(answer.status, 200, "{signal}: {answer:?}");
+        let (code, _, log) = server.ended();
         assert_eq!(code, Some(0), "{signal}");
         assert!(log.contains("stopped"), "{log}");
+
+        let server = Server::start(&home, &[]);
+        let whose = server.whoami(&answer.text("access_token"));
+        assert!(whose.is_some(), "{signal}: what was answered is there");
     }
 }
 

@@ -7,5 +7,5 @@ mod server;
 
 pub(crate) use account::Account;
 pub(crate) use home::{Home, Ran};
-pub(crate) use http::{Answer, Connection, request};
+pub(crate) use http::{Answer, Connection, connect, head, read_to_end, request};
 pub(crate) use server::Server;

@@ -3,9 +3,11 @@
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader, Read as _},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -88,11 +90,32 @@ impl Server {
     }
 
     /// Asks it to stop and waits; its exit code, standard output and log.
-    pub(crate) fn stop(mut self, signal: &str) -> (Option<i32>, String, String) {
+    pub(crate) fn stop(self, signal: &str) -> (Option<i32>, String, String) {
+        self.signal(signal);
+        self.ended()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: &str) {
         // Every shell has `kill`; not every system has the program.
         let kill = format!("kill {signal} {}", self.process.id());
         let sent = Command::new("sh").args(["-c", &kill]).status().expect("there is a shell");
         assert!(sent.success());
+    }
+
+    /// Waits until it takes no connection any more.
+    pub(crate) fn stops_listening(&self) {
+        for _ in 0..1000 {
+            if TcpStream::connect(self.address).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("it listens still");
+    }
+
+    /// Waits for its end; its exit code, standard output and log.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String, String) {
         let mut out = self.first_line.clone();
         self.out.read_to_string(&mut out).expect("it writes UTF-8");
         let code = self.process.wait().expect("it ends").code();
