@@ -8,6 +8,7 @@ mod codes;
 mod confirmation;
 mod cross_signing;
 mod discovery;
+mod fallback;
 mod gate;
 mod gate_effects;
 mod gate_paths;
@@ -30,6 +31,7 @@ const STAGES: &str = "§1 Stages";
 const LOGIN: &str = "§2 Login";
 const TWO_FACTOR: &str = "§3 Two-factor endpoints";
 const DISCOVERY: &str = "§4 Discovery";
+const FALLBACK: &str = "§5 Fallback pages";
 const GATED: &str = "§6 What is gated";
 
 /// Every case, in the order of the protocol's sections.
@@ -54,9 +56,10 @@ pub fn all() -> Vec<Case> {
         (TWO_FACTOR, confirmation::CASES),
         (TWO_FACTOR, authenticators::CASES),
     ];
-    let later: [(&'static str, &'static [Row]); 4] = [
+    let later: [(&'static str, &'static [Row]); 5] = [
         (TWO_FACTOR, recovery::CASES),
         (DISCOVERY, discovery::CASES),
+        (FALLBACK, fallback::CASES),
         (GATED, gate_effects::CASES),
         (GATED, cross_signing::CASES),
     ];
@@ -100,6 +103,6 @@ mod tests {
         let sections: Vec<&str> = all().iter().map(Case::section).collect();
         assert!(sections.is_sorted());
         let sections: BTreeSet<&str> = sections.into_iter().collect();
-        assert_eq!(sections.len(), 5);
+        assert_eq!(sections.len(), 6);
     }
 }

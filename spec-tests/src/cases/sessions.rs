@@ -76,7 +76,16 @@ pub(super) const CASES: &[Row] = &[
         "A finished login session logs nobody in again.",
         login_executes_once,
     ),
+    (
+        "session.many-of-one-user-push-out-none-of-another",
+        "However many sessions one user opens, those of another stay.",
+        many_push_out_no_others,
+    ),
 ];
+
+/// Sessions that one user opens beside another's: more than a person needs,
+/// not more than a suite can ask a server for.
+const MANY: usize = 200;
 
 /// Demands that a session opened for one operation is refused for a request
 /// that differs from it, and that it then still finishes its own.
@@ -237,5 +246,17 @@ fn login_executes_once(target: &Target) -> Check {
         reply.status(401)?.not_executed()?;
         reply.demand(reply.text("/session")? != login.session, "a new session")?;
     }
+    Ok(())
+}
+
+fn many_push_out_no_others(target: &Target) -> Check {
+    let (alice, mallory) = (target.plain()?, target.plain()?);
+    let (first, operation) = (Operation::set_up("Phone"), Operation::set_up("Tablet"));
+    let ceremony = alice.open(&first, Proof::Password)?;
+    for _ in 0..MANY {
+        // A server may refuse to open more; it may not close Alice's.
+        mallory.ask(&operation)?;
+    }
+    ceremony.finish()?.status(200)?;
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Client {
         }
         let response = match &request.body {
             Some(body) => {
-                let built = builder.header("Content-Type", "application/json").body(body.clone());
+                let built = builder.header("Content-Type", request.kind).body(body.clone());
                 self.agent.run(built.map_err(|error| broken(error.to_string()))?)
             }
             None => self.agent.run(builder.body(()).map_err(|error| broken(error.to_string()))?),

@@ -46,7 +46,12 @@ impl Reply {
 
     /// The first header of that name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        self.all_headers(name).next()
+    }
+
+    /// Every header of that name.
+    pub(crate) fn all_headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 

@@ -13,6 +13,8 @@ pub(crate) struct Request {
     pub(super) path: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Option<Vec<u8>>,
+    /// The media type of the body.
+    pub(super) kind: &'static str,
 }
 
 /// An endpoint under the current prefix: `/login` becomes
@@ -28,7 +30,13 @@ pub(crate) fn path(endpoint: &str) -> String {
 impl Request {
     /// A request without a body to an endpoint (see [`path`]).
     pub(crate) fn new(method: &str, endpoint: &str) -> Self {
-        Self { method: method.to_owned(), path: path(endpoint), headers: Vec::new(), body: None }
+        Self {
+            method: method.to_owned(),
+            path: path(endpoint),
+            headers: Vec::new(),
+            body: None,
+            kind: "application/json",
+        }
     }
 
     /// A request whose target goes out exactly as it is written.
@@ -53,6 +61,15 @@ impl Request {
     pub(crate) fn bytes(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
+    }
+
+    /// With the fields of a form.
+    pub(crate) fn form(mut self, fields: &[(String, String)]) -> Self {
+        self.kind = "application/x-www-form-urlencoded";
+        let pair =
+            |(name, value): &(String, String)| format!("{}={}", escaped(name), escaped(value));
+        let pairs: Vec<String> = fields.iter().map(pair).collect();
+        self.bytes(pairs.join("&"))
     }
 
     /// With an access token.
@@ -80,6 +97,15 @@ impl fmt::Display for Request {
     }
 }
 
+/// A text as it stands in a form.
+fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
 /// A body for people: the beginning of it if it is long.
 pub(super) fn shown(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
@@ -99,6 +125,14 @@ mod tests {
             request.to_string(),
             r#"POST /_matrix/client/v3/login [Authorization: Bearer t] {"a":1}"#
         );
+    }
+
+    #[test]
+    fn a_form_is_sent_escaped() {
+        let fields = [("user".to_owned(), "@a:b c".to_owned()), ("x".to_owned(), String::new())];
+        let request = Request::post("/login", &json!({})).form(&fields);
+        assert_eq!(request.body.unwrap(), b"user=%40a%3Ab%20c&x=");
+        assert_eq!(request.kind, "application/x-www-form-urlencoded");
     }
 
     #[test]

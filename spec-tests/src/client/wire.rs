@@ -60,14 +60,8 @@ fn write(stream: &mut TcpStream, authority: &str, request: &Request) -> io::Resu
     }
     let body = request.body.as_deref().unwrap_or_default();
     if request.body.is_some() {
-        let length = body.len();
-        let kind = "application/json";
-        let _ = write!(
-            head,
-            "Content-Type: {kind}
-Content-Length: {length}
-"
-        );
+        let _ = write!(head, "Content-Type: {}\r\n", request.kind);
+        let _ = write!(head, "Content-Length: {}\r\n", body.len());
     }
     head += "Connection: close\r\n\r\n";
     stream.write_all(head.as_bytes())?;
