@@ -1,7 +1,8 @@
 //! A whole life of an account with the log at its most talkative: none of the
 //! secrets, codes, passwords, tokens and session names is in it.
 
-use data_encoding::{BASE32_NOPAD, BASE64, BASE64_NOPAD, HEXLOWER};
+use data_encoding::{BASE32_NOPAD, BASE64, BASE64_NOPAD, HEXLOWER, HEXUPPER};
+use myelin_testing::{TestDatabase, on_postgres};
 use serde_json::{Value, json};
 
 use crate::support::{Account, Answer, Home, Server, request};
@@ -14,12 +15,29 @@ const WRONG_TOKEN: &str = "mya_a-token-that-nobody-has";
 
 #[test]
 fn the_log_for_people_holds_no_secret() {
-    holds_no_secret("human");
+    holds_no_secret("human", None);
 }
 
 #[test]
 fn the_log_for_programs_holds_no_secret() {
-    holds_no_secret("json");
+    holds_no_secret("json", None);
+}
+
+#[test]
+fn the_log_holds_no_secret_on_postgres() {
+    for format in ["human", "json"] {
+        let name = "the_log_holds_no_secret_on_postgres";
+        on_postgres(name, async |database: &TestDatabase| {
+            holds_no_secret(format, Some(database.url()));
+        });
+    }
+}
+
+#[test]
+fn a_code_is_found_where_it_stands_by_itself() {
+    assert!(holds("a wrong code token=\"123456\"", "123456"));
+    assert!(!holds("at 2026-01-01T00:00:00.123456Z", "123456"));
+    assert!(forms("ABCD-EFGH-JKMN-PQRS").contains(&"abcdefghjkmnpqrs".to_owned()));
 }
 
 #[test]
@@ -40,23 +58,35 @@ fn the_conformance_suite_leaves_no_secret_in_the_log() {
 }
 
 /// Whether a word has the form of a secret that the suite uses or is given: a
-/// token, a password of its users, an authenticator's secret, a session's
-/// name, a recovery code. Six digits prove nothing: times have them too.
+/// token, a password of its users, an authenticator's secret in base32 or
+/// hexadecimal, a session's name, a recovery code with or without hyphens. Six
+/// digits prove nothing, times have them too: see [`holds_no_secret`].
 fn looks_secret(word: &str) -> bool {
     let is_token = ["mya_", "myr_", "myl_", "Pw-"].iter().any(|start| word.starts_with(start));
     let all = |test: fn(&u8) -> bool| word.bytes().all(|byte| test(&byte));
     let any = |test: fn(&u8) -> bool| word.bytes().any(|byte| test(&byte));
     let is_long = word.len() == 32;
     let is_base32 = is_long && all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(b));
+    let is_lower_base32 = is_long
+        && all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(b))
+        && any(|b| (b'g'..=b'z').contains(b));
+    let is_hex = word.len() == 40 && all(u8::is_ascii_hexdigit);
     let is_session = is_long && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase);
     let groups: Vec<_> = word.split('-').collect();
     let is_recovery = groups.len() == 4 && groups.iter().all(|group| group.len() == 4);
-    is_token || is_base32 || is_session || is_recovery
+    let is_bare_recovery = word.len() == 16
+        && all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        && any(u8::is_ascii_uppercase);
+    let is_code = is_recovery || is_bare_recovery;
+    is_token || is_base32 || is_lower_base32 || is_hex || is_session || is_code
 }
 
-fn holds_no_secret(format: &str) {
+/// Lives a life and looks for everything in it, on SQLite or at this address.
+fn holds_no_secret(format: &str, database: Option<&str>) {
     let home = Home::new();
-    let server = Server::start(&home, &[("MYELIN_LOG", "trace"), ("MYELIN_LOG_FORMAT", format)]);
+    let mut variables = vec![("MYELIN_LOG", "trace"), ("MYELIN_LOG_FORMAT", format)];
+    variables.extend(database.map(|url| ("MYELIN_DATABASE_URL", url)));
+    let server = Server::start(&home, &variables);
     let mut life = Life::begin(&server);
     life.log_in(&server);
     life.fail(&server);
@@ -89,6 +119,12 @@ fn holds(line: &str, secret: &str) -> bool {
     line.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == secret)
 }
 
+/// A recovery code as it is shown, and as it may be typed.
+fn forms(code: &str) -> [String; 4] {
+    let bare = code.replace('-', "");
+    [code.to_owned(), code.to_lowercase(), bare.to_lowercase(), bare]
+}
+
 /// An account, and everything that must not be seen.
 struct Life {
     account: Account,
@@ -102,16 +138,17 @@ impl Life {
         let account = Account::with_factor(server, "alice", PASSWORD);
         let bytes = BASE32_NOPAD.decode(account.secret.as_bytes()).unwrap();
         let mut secrets: Vec<_> =
-            [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, WRONG_RECOVERY, WRONG_TOKEN]
-                .map(Into::into)
-                .into();
+            [PASSWORD, NEW_PASSWORD, WRONG_PASSWORD, WRONG_TOKEN].map(str::to_owned).to_vec();
+        secrets.extend(forms(WRONG_RECOVERY));
         secrets.extend([
             account.secret.clone(),
             account.secret.to_lowercase(),
+            account.first_code.clone(),
             account.token.clone(),
         ]);
         secrets.extend([
             HEXLOWER.encode(&bytes),
+            HEXUPPER.encode(&bytes),
             BASE64.encode(&bytes),
             BASE64_NOPAD.encode(&bytes),
         ]);
@@ -230,10 +267,8 @@ impl Life {
         self.request_ids.push(id.to_owned());
     }
 
-    /// The codes, as they are shown and as they may be typed.
+    /// The recovery codes, in every form.
     fn keep_codes(&mut self) {
-        for code in &self.account.codes {
-            self.secrets.extend([code.clone(), code.replace('-', ""), code.to_lowercase()]);
-        }
+        self.secrets.extend(self.account.codes.iter().flat_map(|code| forms(code)));
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Account {
     pub(crate) authenticator: String,
     /// Its secret, as base32.
     pub(crate) secret: String,
+    /// The code that confirmed it.
+    pub(crate) first_code: String,
     /// Recovery codes that were not used yet; the next one is the last.
     pub(crate) codes: Vec<String>,
     /// The step of the last code that was made.
@@ -38,6 +40,7 @@ impl Account {
             token,
             authenticator: String::new(),
             secret: String::new(),
+            first_code: String::new(),
             codes: Vec::new(),
             last_step: Step(0),
             sessions: Vec::new(),
@@ -47,7 +50,8 @@ impl Account {
         account.authenticator = begun.text("id");
         account.secret = begun.text("secret");
         let path = format!("account/two-factor/totp/{}/confirm", account.authenticator);
-        let body = json!({"token": account.code()});
+        account.first_code = account.code();
+        let body = json!({"token": account.first_code});
         let confirmed = server.post(&path, Some(&account.token), &body);
         assert_eq!(confirmed.status, 200, "{confirmed:?}");
         account.keep_codes(&confirmed);
