@@ -8,53 +8,47 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::Value;
 
-use crate::support::request;
+use crate::support::{Answer, request};
 
 /// Requests that are under way at the same time.
 const THREADS: usize = 4;
 
-/// A second factor that is to be sent.
+/// A request that is to be sent.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
-    /// Which user of the trial.
-    pub(super) user: usize,
-    /// The session that waits for it.
-    pub(super) session: String,
-    /// The stage.
-    pub(super) stage: &'static str,
-    /// The code.
-    pub(super) token: String,
+    /// Which user of the trial it is of; none for the change of the round.
+    pub(super) user: Option<usize>,
+    /// The method.
+    pub(super) method: &'static str,
+    /// The endpoint, without its prefix.
+    pub(super) endpoint: String,
+    /// The access token, where it needs one.
+    pub(super) token: Option<String>,
+    /// The body.
+    pub(super) body: Value,
 }
 
 /// What came of a job.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// A login was acknowledged.
-    In {
-        /// Its access token.
-        token: String,
-        /// Its device.
-        device: String,
-    },
+    /// It was acknowledged.
+    Done(Answer),
     /// It was refused.
     Refused,
     /// Nobody knows: the answer never came.
     Cut,
 }
 
-/// Sends one second factor.
+/// Sends one request.
 pub(super) fn send(server: SocketAddr, job: &Job) -> Outcome {
-    let Job { user: _, session, stage, token } = job;
-    let auth = json!({"type": stage, "session": session, "token": token});
-    let body = json!({"auth": auth}).to_string();
-    match request(server, "POST", "/_matrix/client/v3/login", None, &body) {
-        Ok(answer) if answer.status == 200 => {
-            Outcome::In { token: answer.text("access_token"), device: answer.text("device_id") }
-        }
+    let Job { user: _, method, endpoint, token, body } = job;
+    let path = format!("/_matrix/client/v3/{endpoint}");
+    match request(server, method, &path, token.as_deref(), &body.to_string()) {
+        Ok(answer) if answer.status == 200 => Outcome::Done(answer),
         Ok(answer) if answer.status == 401 => Outcome::Refused,
-        Ok(answer) => panic!("neither in nor refused: {answer:?}"),
+        Ok(answer) => panic!("neither done nor refused: {answer:?}"),
         Err(_) => Outcome::Cut,
     }
 }

@@ -2,8 +2,10 @@
 //! that was acknowledged is lost, and nothing is half done.
 //!
 //! [`trial`] starts and kills, [`load`] is what goes on meanwhile, [`verdict`]
-//! is what must be true afterwards.
+//! is what must be true of the logins afterwards, and [`change`] is the one
+//! change to an account that goes on beside them, with what must be true of it.
 
+mod change;
 mod load;
 mod trial;
 mod verdict;

@@ -2,16 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use myelin_ambient::{Clock as _, SystemClock};
+use myelin_ambient::{Clock as _, SystemClock, SystemEntropy};
 use myelin_storage::{Database, FileKeySource, OpenOptions};
 use myelin_testing::{SeededUser, TestDatabase, fixture, seed::Seed};
 use myelin_two_factor::Step;
 use myelin_uia::{Binding, DEFAULT_LIFETIME, Session, Stage};
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha20Rng, seq::SliceRandom as _};
 use ruma::UserId;
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use super::{
+    change::Change,
     load::{self, Job, Outcome},
     verdict,
 };
@@ -62,6 +63,8 @@ pub(super) struct Trial {
     options: OpenOptions,
     rng: ChaCha20Rng,
     subjects: Vec<Subject>,
+    /// The changes of the rounds so far.
+    changes: Vec<Change>,
     server: Server,
     /// Kills that cut a request off.
     cutting: usize,
@@ -80,13 +83,16 @@ impl Trial {
         eprintln!("seed of this trial: MYELIN_TEST_SEED={seed}");
         let server = start(&home, &options);
         let rng = ChaCha20Rng::seed_from_u64(seed);
-        Self { home, options, rng, subjects, server, cutting: 0, kills }
+        let changes = Vec::new();
+        Self { home, options, rng, subjects, changes, server, cutting: 0, kills }
     }
 
     /// Load, a kill in the midst of it, a restart, and what must hold at once.
     pub(super) fn round(&mut self, round: usize) {
         let users = round * PER_ROUND..(round + 1) * PER_ROUND;
+        let mut change = Change::prepare(&self.server, round);
         let mut jobs: Vec<_> = users.clone().flat_map(|user| self.jobs(user)).collect();
+        jobs.push(change.job());
         jobs.shuffle(&mut self.rng);
         let answers = self.rng.random_range(0..jobs.len());
         let a_while = self.rng.random_range(Duration::ZERO..LONGEST_WHILE);
@@ -95,17 +101,22 @@ impl Trial {
         self.cutting +=
             usize::from(seen.iter().any(|(_, outcome)| matches!(outcome, Outcome::Cut)));
         for (job, outcome) in seen {
-            self.note(&job, outcome);
+            match job.user {
+                Some(user) => self.note(user, outcome),
+                None => change.note(outcome),
+            }
         }
         self.server = start(&self.home, &self.options);
         for user in users {
             self.check(user);
         }
+        change.check(&self.server);
+        self.changes.push(change);
     }
 
     /// What must be true of all of them in the end.
     pub(super) async fn finish(self) {
-        let Self { home: _home, options, subjects, server, cutting, kills, .. } = self;
+        let Self { home: _home, options, subjects, changes, server, cutting, kills, .. } = self;
         drop(server);
         let database = myelin_storage::open(&options).await.unwrap();
         let acknowledged: usize = subjects.iter().map(|subject| subject.logins.len()).sum();
@@ -113,12 +124,18 @@ impl Trial {
         for subject in &subjects {
             orphans += usize::from(verdict::hold(&database, subject).await);
         }
+        for change in &changes {
+            change.hold(&database).await;
+        }
+        let changed = changes.iter().filter(|change| change.is_acknowledged()).count();
         eprintln!(
-            "{kills} kills, {cutting} in the midst of a request; {acknowledged} logins were \
-             acknowledged; {orphans} codes were spent for a login that was cut off"
+            "{kills} kills, {cutting} in the midst of a request; {acknowledged} logins and \
+             {changed} changes were acknowledged; {orphans} codes were spent for a login that \
+             was cut off"
         );
         assert!(cutting * 2 > kills, "most kills hit no request: the load is too small");
         assert!(acknowledged > kills, "too little was acknowledged to be lost");
+        assert!(changed > 0 && changed < kills, "every change came to the same: {changed}");
     }
 
     /// What a user sends in the round.
@@ -135,18 +152,20 @@ impl Trial {
         };
         if subject.kind == Kind::Guess {
             let guesses = wrong_codes(&subject.user, step, SESSIONS);
-            let guess = |(place, token)| subject.job(user, place, stage, token);
+            let guess = |(place, token): (usize, String)| subject.job(user, place, stage, &token);
             return guesses.into_iter().enumerate().map(guess).collect();
         }
         subject.step = Some(step);
         subject.token.clone_from(&right);
-        (0..2).map(|place| subject.job(user, place, stage, right.clone())).collect()
+        (0..2).map(|place| subject.job(user, place, stage, &right)).collect()
     }
 
-    fn note(&mut self, job: &Job, outcome: Outcome) {
-        let subject = &mut self.subjects[job.user];
+    fn note(&mut self, user: usize, outcome: Outcome) {
+        let subject = &mut self.subjects[user];
         match outcome {
-            Outcome::In { token, device } => subject.logins.push((token, device)),
+            Outcome::Done(answer) => {
+                subject.logins.push((answer.text("access_token"), answer.text("device_id")));
+            }
             Outcome::Refused => subject.refusals += 1,
             Outcome::Cut => {}
         }
@@ -168,17 +187,19 @@ impl Trial {
             Kind::Code => Stage::Totp.as_str(),
             Kind::Recovery => Stage::Recovery.as_str(),
         };
-        let again = subject.job(user, SESSIONS - 1, stage, subject.token.clone());
+        let again = subject.job(user, SESSIONS - 1, stage, &subject.token);
         let outcome = load::send(self.server.address, &again);
         assert!(!matches!(outcome, Outcome::Cut), "nobody killed it: {again:?}");
-        self.note(&again, outcome);
+        self.note(user, outcome);
     }
 }
 
 impl Subject {
-    fn job(&self, user: usize, session: usize, stage: &'static str, token: String) -> Job {
-        let session = self.user.sessions[session].id.as_str().to_owned();
-        Job { user, session, stage, token }
+    fn job(&self, user: usize, session: usize, stage: &'static str, token: &str) -> Job {
+        let session = self.user.sessions[session].id.as_str();
+        let auth = json!({"type": stage, "session": session, "token": token});
+        let body = json!({"auth": auth});
+        Job { user: Some(user), method: "POST", endpoint: "login".to_owned(), token: None, body }
     }
 }
 
@@ -218,12 +239,12 @@ async fn plant(database: &Database, rounds: usize) -> Vec<Subject> {
     subjects
 }
 
-/// A login that has passed the password, bound as the server binds it.
+/// A login that has passed the password, bound as the server binds it. It lasts
+/// until the last round, also where that is long in coming.
 fn waiting_for_code(user: &UserId) -> Session {
     let binding = Binding::new(None, "POST", "login", &[], &Map::new());
-    let (user, now) = (user.to_owned(), SystemClock.now());
-    let session =
-        Session::open(&myelin_ambient::SystemEntropy, Some(user), binding, now, DEFAULT_LIFETIME);
+    let (user, now, lifetime) = (user.to_owned(), SystemClock.now(), DEFAULT_LIFETIME * 6);
+    let session = Session::open(&SystemEntropy, Some(user), binding, now, lifetime);
     Session { completed: vec![Stage::Password], memo: Some("{}".to_owned()), ..session }
 }
 

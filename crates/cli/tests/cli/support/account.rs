@@ -33,6 +33,18 @@ pub(crate) struct Account {
 impl Account {
     /// Registers and sets up an authenticator.
     pub(crate) fn with_factor(server: &Server, name: &str, password: &str) -> Self {
+        let mut account = Self::pending(server, name, password);
+        let path = format!("account/two-factor/totp/{}/confirm", account.authenticator);
+        account.first_code = account.code();
+        let body = json!({"token": account.first_code});
+        let confirmed = server.post(&path, Some(&account.token), &body);
+        assert_eq!(confirmed.status, 200, "{confirmed:?}");
+        account.keep_codes(&confirmed);
+        account
+    }
+
+    /// Registers and begins to set up an authenticator.
+    pub(crate) fn pending(server: &Server, name: &str, password: &str) -> Self {
         let token = server.register(name, password);
         let mut account = Self {
             name: name.to_owned(),
@@ -49,12 +61,6 @@ impl Account {
         assert_eq!(begun.status, 200, "{begun:?}");
         account.authenticator = begun.text("id");
         account.secret = begun.text("secret");
-        let path = format!("account/two-factor/totp/{}/confirm", account.authenticator);
-        account.first_code = account.code();
-        let body = json!({"token": account.first_code});
-        let confirmed = server.post(&path, Some(&account.token), &body);
-        assert_eq!(confirmed.status, 200, "{confirmed:?}");
-        account.keep_codes(&confirmed);
         account
     }
 
@@ -115,6 +121,22 @@ impl Account {
         path: &str,
         body: &Value,
     ) -> Answer {
+        let session = self.up_to_factor(server, method, path, body);
+        let path = format!("/_matrix/client/v3/{path}");
+        let code = self.codes.pop().expect("there are codes left");
+        let auth = json!({"type": "m.login.2fa.recovery", "session": session, "token": code});
+        server.send(method, &path, Some(&self.token), &with_auth(body, auth))
+    }
+
+    /// The same request without the second factor; the session, which waits
+    /// for it.
+    pub(crate) fn up_to_factor(
+        &mut self,
+        server: &Server,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> String {
         let path = format!("/_matrix/client/v3/{path}");
         let challenge = server.send(method, &path, Some(&self.token), body);
         assert_eq!(challenge.status, 401, "{challenge:?}");
@@ -123,9 +145,7 @@ impl Account {
         auth["session"] = session.clone().into();
         let more = server.send(method, &path, Some(&self.token), &with_auth(body, auth));
         assert_eq!(more.status, 401, "{more:?}");
-        let code = self.codes.pop().expect("there are codes left");
-        let auth = json!({"type": "m.login.2fa.recovery", "session": session, "token": code});
-        server.send(method, &path, Some(&self.token), &with_auth(body, auth))
+        session
     }
 
     fn session_of(&mut self, answer: &Answer) -> String {
