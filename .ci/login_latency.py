@@ -52,7 +52,7 @@ def main() -> None:
     tools = Tools.of(parser.parse_args())
     with ExitStack() as undo:
         stacks = {
-            kind: undo.enter_context(Stack(tools, kind, bcrypt_rounds=BCRYPT_ROUNDS))
+            kind: undo.enter_context(Stack(tools, kind, synapse={"bcrypt_rounds": BCRYPT_ROUNDS}))
             for kind in ("plain", "synapse", "generic")
         }
         alone = Person(stacks["plain"].url, "alone")

@@ -30,6 +30,9 @@ from typing import Self
 
 import requests
 
+from proxies import CONFIGURE
+from recorder import Recorder
+
 SERVER_NAME = "synapse.test"
 JWT_SECRET = "a secret of the token issuer, long enough"
 SHARED_SECRET = "for the first administrator"
@@ -125,13 +128,22 @@ def answers(url: str) -> bool:
 
 
 class Stack:
-    """The servers of one run. `url` is what clients see."""
+    """The servers of one run. `url` is what clients see.
+
+    `synapse` is put on top of Synapse's configuration; `recorder` stands before it.
+    """
 
     def __init__(
-        self, tools: Tools, kind: str, database: str = "sqlite", *, bcrypt_rounds: int = 4
+        self,
+        tools: Tools,
+        kind: str,
+        database: str = "sqlite",
+        *,
+        synapse: dict | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.tools, self.kind, self.database = tools, kind, database
-        self.bcrypt_rounds = bcrypt_rounds
+        self._synapse_extra, self._recorder = synapse or {}, recorder
         self._undo = ExitStack()
         self.direct = ""
 
@@ -161,6 +173,9 @@ class Stack:
         if self.kind != "embedded":
             self._configure_synapse(with_module=self.kind == "synapse")
             self.start_synapse()
+        self.upstream = self.direct
+        if self._recorder:
+            self.upstream = self._undo.enter_context(self._recorder.before(self.direct))
         if self.kind == "plain":
             self.url = self.direct
             return
@@ -187,7 +202,7 @@ class Stack:
             "MYELIN_PAGES_LOGO": str(logo) if self.kind == "generic" else "",
             "MYELIN_HOMESERVER_KIND": self.kind,
             "MYELIN_DATABASE_URL": self._postgres() if self.database == "postgres" else "",
-            "MYELIN_HOMESERVER_URL": self.direct,
+            "MYELIN_HOMESERVER_URL": self.upstream,
             "MYELIN_HOMESERVER_SECRET_FILE": (
                 str(self.directory / "synapse/secret") if self.kind == "synapse" else ""
             ),
@@ -203,7 +218,7 @@ class Stack:
     def _configure_synapse(self, *, with_module: bool) -> None:
         place, port = self._place("synapse"), free_port()
         self.direct = f"http://127.0.0.1:{port}"
-        config = synapse_config(place, port) | {"bcrypt_rounds": self.bcrypt_rounds}
+        config = synapse_config(place, port) | self._synapse_extra
         if with_module:
             secret = place / "secret"
             secret.write_text(secrets.token_hex(32))
@@ -248,61 +263,19 @@ class Stack:
 
     @contextmanager
     def behind(self, proxy: str) -> Iterator[str]:
-        """The URL of a proxy with the configuration that `myelin routes` prints.
-
-        What it sends straight to the homeserver is answered with `X-Straight`.
-        """
+        """The URL of a proxy with the configuration that `myelin routes` prints."""
         place, port = self._place(proxy), free_port()
-        homeserver = self.direct.removeprefix("http://")
+        homeserver = self.upstream.removeprefix("http://")
         command = [self.tools.myelin, "routes", "--format", proxy]
         command += ["--gateway", self.gateway, "--homeserver", homeserver]
         printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        configure = {"nginx": nginx, "haproxy": haproxy, "caddy": caddy}[proxy]
-        command = configure(place, port, printed, homeserver)
+        command = CONFIGURE[proxy](place, port, printed, homeserver)
         home = {"HOME": str(place), "XDG_DATA_HOME": str(place), "XDG_CONFIG_HOME": str(place)}
         process = Process(command, place, f"tcp://127.0.0.1:{port}", **home)
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.stop()
-
-
-def put(text: str, old: str, new: str) -> str:
-    """Replaces what has to be there once."""
-    if text.count(old) != 1:
-        sys.exit(f"{old} is {text.count(old)} times in:\n{text}")
-    return text.replace(old, new)
-
-
-def nginx(place: Path, port: int, printed: str, _homeserver: str) -> list[str]:
-    printed = put(
-        printed, "listen 80;", f"listen 127.0.0.1:{port}; add_header X-Straight $straight;"
-    )
-    kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-    paths = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in kinds)
-    (place / "nginx.conf").write_text(
-        f"daemon off; pid {place}/pid; error_log stderr;\nevents {{}}\n"
-        f"http {{ {paths} access_log off;\n"
-        f"map $myelin_to $straight {{ myelin_homeserver 1; }}\n{printed} }}\n"
-    )
-    return ["nginx", "-p", str(place), "-e", "stderr", "-c", str(place / "nginx.conf")]
-
-
-def haproxy(place: Path, port: int, printed: str, _homeserver: str) -> list[str]:
-    printed = put(printed, "bind :80", f"bind 127.0.0.1:{port}")
-    backend = "backend homeserver\n"
-    printed = put(printed, backend, backend + "    http-response set-header X-Straight 1\n")
-    (place / "haproxy.cfg").write_text(printed)
-    return ["haproxy", "-db", "-f", str(place / "haproxy.cfg")]
-
-
-def caddy(place: Path, port: int, printed: str, homeserver: str) -> list[str]:
-    site = f"http://:{port} {{\n\tbind 127.0.0.1\n"
-    printed = put(printed, "http://matrix.example.org {\n", site)
-    to = f"reverse_proxy http://{homeserver}"
-    printed = put(printed, to, to + " {\n\t\t\theader_down X-Straight 1\n\t\t}")
-    (place / "Caddyfile").write_text("{\n\tadmin off\n}\n" + printed)
-    return ["caddy", "run", "--adapter", "caddyfile", "--config", str(place / "Caddyfile")]
 
 
 def synapse_config(place: Path, port: int) -> dict[str, object]:
@@ -333,6 +306,7 @@ def synapse_config(place: Path, port: int) -> dict[str, object]:
     }
     return {
         "server_name": SERVER_NAME,
+        "bcrypt_rounds": 4,
         "public_baseurl": f"http://127.0.0.1:{port}/",
         "listeners": [listener],
         "database": {"name": "sqlite3", "args": {"database": str(place / "homeserver.db")}},
