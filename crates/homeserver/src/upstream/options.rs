@@ -22,7 +22,8 @@ pub struct UpstreamOptions {
     /// The largest answer to a request that Myelin makes itself, in bytes.
     pub answer_limit: usize,
     /// How long a forwarded request may wait for the answer's head once no
-    /// more of its body moves. Longer than any client's long poll.
+    /// more of its body moves, and for more of the answer's body. Longer than
+    /// any client's long poll.
     pub forward_timeout: Duration,
     /// How long an unused connection is kept. Shorter than the homeserver
     /// keeps it, or requests meet connections that it is just closing.

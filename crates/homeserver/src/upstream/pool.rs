@@ -16,8 +16,9 @@ use http::{Request, StatusCode, Uri};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::{
     runtime::{Handle, Id},
-    time::{Instant, sleep},
+    time::{Instant, Sleep, sleep},
 };
+use tower::BoxError;
 
 use super::{
     UpstreamOptions,
@@ -31,6 +32,8 @@ pub(super) struct Pool {
     uri: Uri,
     limit: usize,
     idle_timeout: Duration,
+    /// How long an answer may stand still.
+    patience: Duration,
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -54,6 +57,7 @@ impl Pool {
             uri,
             limit: options.idle_connections,
             idle_timeout: options.idle_timeout,
+            patience: options.forward_timeout,
             idle: Mutex::default(),
         });
         tokio::spawn(retire(Arc::downgrade(&pool), options.idle_timeout));
@@ -94,7 +98,8 @@ impl Pool {
             return response.map(Body::new);
         }
         let (parts, body) = response.into_parts();
-        let mut answer = Answer { body, from: Some((connection, Arc::clone(self))) };
+        let from = Some((connection, Arc::clone(self)));
+        let mut answer = Answer { body, from, patience: self.patience, waiting: None };
         if answer.body.is_end_stream() {
             poll_fn(|cx| {
                 answer.release(cx);
@@ -151,9 +156,19 @@ async fn retire(pool: Weak<Pool>, after: Duration) {
 struct Answer {
     body: Incoming,
     from: Option<(Connection, Arc<Pool>)>,
+    patience: Duration,
+    /// Until when more is waited for; none while it comes.
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Answer {
+    /// Whether nothing has come for too long.
+    fn stands_still(&mut self, cx: &mut Context<'_>) -> bool {
+        let patience = self.patience;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        waiting.as_mut().poll(cx).is_ready()
+    }
+
     fn release(&mut self, cx: &mut Context<'_>) {
         let Some((mut connection, pool)) = self.from.take() else { return };
         if connection.is_free(cx) {
@@ -167,12 +182,12 @@ impl Answer {
 
 impl HttpBody for Answer {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut frame = Pin::new(&mut self.body).poll_frame(cx);
         if frame.is_pending()
             && let Some((connection, _)) = &mut self.from
@@ -180,10 +195,15 @@ impl HttpBody for Answer {
             connection.work(cx);
             frame = Pin::new(&mut self.body).poll_frame(cx);
         }
+        if frame.is_pending() {
+            let still = self.stands_still(cx).then(|| "the answer stands still".into());
+            return still.map_or(Poll::Pending, |error| Poll::Ready(Some(Err(error))));
+        }
+        self.waiting = None;
         if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
             self.release(cx);
         }
-        frame
+        frame.map_err(BoxError::from)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -211,6 +211,28 @@ async fn an_answer_that_breaks_off_breaks_off_for_the_client() {
 }
 
 #[tokio::test]
+async fn an_answer_that_stands_still_breaks_off_and_a_slow_one_does_not() {
+    async fn stand_still(mut stream: TcpStream) {
+        say(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
+        tokio::time::sleep(PATIENCE * 10).await;
+    }
+    async fn be_slow(mut stream: TcpStream) {
+        say(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n").await;
+        for _ in 0..8 {
+            tokio::time::sleep(PATIENCE / 4).await;
+            say(&mut stream, b"x").await;
+        }
+    }
+    let get = || Request::get("/x").body(Body::empty()).unwrap();
+    let response = forward(&speaking(stand_still).await, get()).await;
+    let body = to_bytes(response.into_body(), 1000);
+    let body = tokio::time::timeout(PATIENCE * 5, body).await.expect("it is given up");
+    assert!(body.is_err());
+    let response = forward(&speaking(be_slow).await, get()).await;
+    assert_eq!(text(response).await, "xxxxxxxx");
+}
+
+#[tokio::test]
 async fn an_upload_that_is_answered_early_goes_on() {
     static SEEN: AtomicUsize = AtomicUsize::new(0);
     async fn answer_early(mut stream: TcpStream) {

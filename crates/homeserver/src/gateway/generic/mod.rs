@@ -3,8 +3,9 @@
 //! It checks a password by logging in on a throw-away device and logging that
 //! out at once, and it performs an operation only with the owner's password in
 //! the request. So it keeps a password, in memory, from the first stage of a
-//! login to the second; the password of an operation goes through it and is
-//! not kept.
+//! login to the second, and from the page that confirms an operation to the
+//! operation; one that comes in the request of an operation goes through and
+//! is not kept.
 
 mod retained;
 
@@ -45,13 +46,18 @@ const CHECK: &str = "Password check by the sign-in gateway";
 #[derive(Debug)]
 pub struct Generic {
     pub(super) gateway: Arc<Gateway>,
-    retained: Retained,
+    retained: Arc<Retained>,
 }
 
 impl Generic {
     /// Sets it up. Nothing is connected before the first request.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
     pub fn new(options: GatewayOptions) -> Self {
-        Self { gateway: Arc::new(Gateway::new(options)), retained: Retained::default() }
+        let retained = Retained::wiped_by(Arc::clone(&options.clock));
+        Self { gateway: Arc::new(Gateway::new(options)), retained }
     }
 
     /// A device that nobody has: logging out one that a client named would

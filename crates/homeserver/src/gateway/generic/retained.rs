@@ -1,16 +1,16 @@
 //! Passwords between the first stage of a login and the second.
 //!
 //! Only right ones are kept, each for as long as a login may take and for as
-//! many logins as have begun with it. They are wiped when they go, and never
-//! leave the process: another process cannot finish the login.
+//! many logins as have begun with it. They are wiped when they go, used or not,
+//! and never leave the process: another process cannot finish the login.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use myelin_ambient::Timestamp;
+use myelin_ambient::{Clock, Timestamp};
 use ruma::{OwnedUserId, UserId};
 
 use crate::Password;
@@ -21,6 +21,9 @@ const LIFETIME: Duration = Duration::from_mins(12);
 /// Users whose passwords are kept at most. Beyond it the one that was given
 /// longest ago goes.
 const LIMIT: usize = 4096;
+
+/// How often those are wiped that nobody has come for.
+const WIPE_EVERY: Duration = Duration::from_mins(1);
 
 /// The passwords.
 #[derive(Debug, Default)]
@@ -34,10 +37,34 @@ struct Entry {
 }
 
 impl Retained {
-    /// Keeps a password that was found right, for one login more.
-    pub(super) fn keep(&self, user: &UserId, password: &Password, now: Timestamp) {
+    /// None yet. They are wiped in time also where nobody logs in any more.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
+    pub(super) fn wiped_by(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let retained = Arc::new(Self::default());
+        let weak = Arc::downgrade(&retained);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(WIPE_EVERY).await;
+                let Some(retained) = weak.upgrade() else { return };
+                drop(retained.fresh(clock.now()));
+            }
+        });
+        retained
+    }
+
+    /// Those that are still to be kept; the others are wiped.
+    fn fresh(&self, now: Timestamp) -> MutexGuard<'_, HashMap<OwnedUserId, Entry>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, entry| now < entry.until);
+        kept
+    }
+
+    /// Keeps a password that was found right, for one login more.
+    pub(super) fn keep(&self, user: &UserId, password: &Password, now: Timestamp) {
+        let mut kept = self.fresh(now);
         if kept.len() >= LIMIT
             && !kept.contains_key(user)
             && let Some(oldest) = kept.iter().min_by_key(|(_, entry)| entry.until)
@@ -52,8 +79,7 @@ impl Retained {
 
     /// Takes the password for one login.
     pub(super) fn take(&self, user: &UserId, now: Timestamp) -> Option<Password> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, entry| now < entry.until);
+        let mut kept = self.fresh(now);
         let entry = kept.get_mut(user)?;
         let password = entry.password.clone();
         entry.logins -= 1;
@@ -66,6 +92,7 @@ impl Retained {
 
 #[cfg(test)]
 mod tests {
+    use myelin_ambient::FrozenClock;
     use ruma::user_id;
 
     use super::*;
@@ -94,6 +121,18 @@ mod tests {
         let retained = Retained::default();
         retained.keep(user_id!("@a:b"), &Password::new("p"), NOW);
         assert_eq!(taken(&retained, NOW + LIFETIME), None);
+        assert!(retained.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_password_that_nobody_comes_for_is_wiped() {
+        let clock = Arc::new(FrozenClock::at(NOW));
+        let retained = Retained::wiped_by(clock.clone());
+        retained.keep(user_id!("@a:b"), &Password::new("p"), NOW);
+        tokio::time::sleep(2 * WIPE_EVERY).await;
+        assert_eq!(retained.0.lock().unwrap().len(), 1);
+        clock.advance(LIFETIME);
+        tokio::time::sleep(2 * WIPE_EVERY).await;
         assert!(retained.0.lock().unwrap().is_empty());
     }
 
