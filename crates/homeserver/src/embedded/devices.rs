@@ -18,7 +18,7 @@ use ruma::{
 
 use super::{
     failure::{Failure, answer},
-    request::{Matrix, Owner},
+    request::{Matrix, Nothing, Owner},
     router::Home,
     state::State,
 };
@@ -137,6 +137,7 @@ pub(super) async fn log_out(
     Shared(home): Home,
     owner: Owner,
     Extension(context): Extension<Context>,
+    Nothing: Nothing,
 ) -> Result<Response, Failure> {
     home.delete(&owner.user, vec![owner.device_id], &context).await?;
     answer(logout::v3::Response::new())
@@ -147,6 +148,7 @@ pub(super) async fn log_out_everywhere(
     Shared(home): Home,
     owner: Owner,
     Extension(context): Extension<Context>,
+    Nothing: Nothing,
 ) -> Result<Response, Failure> {
     let event = home.event(&owner.user, Action::DevicesDeleted, &context, Some("all".to_owned()));
     home.accounts.delete_all_devices(&owner.user, event).await?;

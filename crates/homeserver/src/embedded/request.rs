@@ -82,6 +82,22 @@ impl<R: IncomingRequest + Send> FromRequest<Arc<State>> for Matrix<R> {
     }
 }
 
+/// A body that says nothing: none at all, or a JSON object.
+#[derive(Debug)]
+pub(super) struct Nothing;
+
+impl FromRequest<Arc<State>> for Nothing {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &Arc<State>) -> Result<Self, Failure> {
+        let body = state.body.read(request.into_body()).await?;
+        if !body.is_empty() {
+            strict_json::parse_object(&body)?;
+        }
+        Ok(Self)
+    }
+}
+
 /// Extracts whose access token the request carries.
 #[derive(Debug)]
 pub(super) struct Owner {

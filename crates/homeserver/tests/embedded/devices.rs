@@ -111,6 +111,13 @@ async fn a_logout_ends_this_device_only() {
     let home = Home::open().await;
     let alice = home.user("alice").await;
     let phone = alice.on("PHONE").await;
+    for endpoint in ["logout", "logout/all"] {
+        for body in ["no JSON", "[]", r#"{"a":1,"a":2}"#] {
+            let path = format!("/_matrix/client/v3/{endpoint}");
+            let reply = home.send(Method::POST, &path, Some(&phone.token), body).await;
+            assert_eq!(reply.status.as_u16(), 400, "{endpoint} {body}: {reply:?}");
+        }
+    }
     // Some clients send no body.
     let path = "/_matrix/client/v3/logout";
     home.send(Method::POST, path, Some(&phone.token), "").await.ok();
