@@ -8,10 +8,8 @@ use http::Method;
 
 use crate::{
     paths::{lenient, parameters},
-    routes::{REFUSED, REFUSED_CLIENT_API, ROUTES, Refused, Switch},
+    routes::{CLIENT_API, REFUSED, REFUSED_CLIENT_API, ROUTES, Refused, Switch},
 };
-
-const CLIENT_API: &str = "/_matrix/client/";
 
 /// Whether a path that is not one of ours is kept from the homeserver.
 /// `passed` is what the administrator lets through.
@@ -132,7 +130,7 @@ mod tests {
     fn a_switch_lets_through_what_it_names_and_nothing_else() {
         let post = |path, passed: &[Switch]| is_refused(&Method::POST, path, passed);
         assert!(!post("/_synapse/admin/v1/users", &[Switch::Admin]));
-        assert!(post("/_matrix/client/v1/rendezvous", &[Switch::Admin, Switch::Sso]));
+        assert!(post("/_matrix/client/v1/rendezvous", &[Switch::Admin]));
         assert!(post("/_synapse/client/myelin/mint", &Switch::ALL));
     }
 }

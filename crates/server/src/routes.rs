@@ -184,20 +184,17 @@ pub enum Switch {
     Admin,
     /// Login by QR code (MSC4108): a device that is logged in lets in another.
     QrLogin,
-    /// Single sign-on at the homeserver: the identity provider decides.
-    Sso,
 }
 
 impl Switch {
     /// Every switch.
-    pub const ALL: [Self; 3] = [Self::Admin, Self::QrLogin, Self::Sso];
+    pub const ALL: [Self; 2] = [Self::Admin, Self::QrLogin];
 
     /// Its name in the configuration.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::QrLogin => "qr_login",
-            Self::Sso => "sso",
         }
     }
 
@@ -233,14 +230,15 @@ pub static REFUSED: [Refused; 20] = [
     refused("/_continuwuity/oidc", None),
     refused("/_continuwuity/oauth2", None),
     refused("/_conduwuit/oauth2", None),
+    // Single sign-on at the homeserver ends in a token of its own.
+    refused("/_synapse/client/oidc", None),
+    refused("/_synapse/client/saml2", None),
+    refused("/_matrix/saml2", None),
+    refused("/_synapse/client/pick_idp", None),
+    refused("/_synapse/client/pick_username", None),
+    refused("/_synapse/client/new_user_consent", None),
+    refused("/_synapse/client/sso_register", None),
     refused("/_synapse/client/rendezvous", Some(Switch::QrLogin)),
-    refused("/_synapse/client/oidc", Some(Switch::Sso)),
-    refused("/_synapse/client/saml2", Some(Switch::Sso)),
-    refused("/_matrix/saml2", Some(Switch::Sso)),
-    refused("/_synapse/client/pick_idp", Some(Switch::Sso)),
-    refused("/_synapse/client/pick_username", Some(Switch::Sso)),
-    refused("/_synapse/client/new_user_consent", Some(Switch::Sso)),
-    refused("/_synapse/client/sso_register", Some(Switch::Sso)),
     refused("/_synapse/admin", Some(Switch::Admin)),
     refused("/_tuwunel", Some(Switch::Admin)),
     refused("/_conduwuit", Some(Switch::Admin)),
@@ -248,19 +246,22 @@ pub static REFUSED: [Refused; 20] = [
     refused("/_dendrite/admin", Some(Switch::Admin)),
 ];
 
-/// The same below `/_matrix/client/`, without that prefix.
+/// What the paths of the client-server API begin with.
+pub const CLIENT_API: &str = "/_matrix/client/";
+
+/// The same below [`CLIENT_API`], without that prefix.
 pub static REFUSED_CLIENT_API: [Refused; 10] = [
-    // OAuth at the homeserver issues tokens.
+    // OAuth and single sign-on at the homeserver issue tokens.
     refused("*/auth_metadata", None),
     refused("*/auth_issuer", None),
     refused("unstable/*/auth_metadata", None),
     refused("unstable/*/auth_issuer", None),
+    refused("*/login/sso", None),
+    refused("*/login/cas", None),
+    refused("*/*/login/sso", None),
+    refused("*/*/login/cas", None),
     refused("*/rendezvous", Some(Switch::QrLogin)),
     refused("unstable/*/rendezvous", Some(Switch::QrLogin)),
-    refused("*/login/sso", Some(Switch::Sso)),
-    refused("*/login/cas", Some(Switch::Sso)),
-    refused("*/*/login/sso", Some(Switch::Sso)),
-    refused("*/*/login/cas", Some(Switch::Sso)),
 ];
 
 /// What a reverse proxy may send to the homeserver without Myelin.

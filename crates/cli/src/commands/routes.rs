@@ -1,7 +1,9 @@
 //! `myelin routes`
 
 use myelin_homeserver::Operation;
-use myelin_server::routes::{Action, PREFIXES, Page, ROUTES};
+use myelin_server::routes::{
+    Action, CLIENT_API, PREFIXES, Page, REFUSED, REFUSED_CLIENT_API, ROUTES, Switch,
+};
 use serde_json::json;
 
 use super::{print, proxies};
@@ -25,7 +27,8 @@ pub(super) fn run(format: RoutesFormat, proxied: &Proxied) -> Result<(), Failure
 
 fn table() -> Result<(), Failure> {
     print(
-        "Myelin answers these itself, under each of the prefixes; all else is the homeserver's.\n",
+        "Myelin answers the first of these itself, under each of the prefixes, and refuses the \
+         second; all else is the homeserver's.\n",
     )?;
     for prefix in PREFIXES {
         print(format_args!("  {prefix}"))?;
@@ -38,7 +41,22 @@ fn table() -> Result<(), Failure> {
             (route.method.as_str(), route.endpoint, describe(route.action));
         print(format_args!("{method:6}  {endpoint:width$}  {gated:5}  {what}"))?;
     }
+    let width = refused().map(|(path, _)| path.len()).max().unwrap_or(0);
+    print(format_args!("\n{:width$}  UNLESS homeserver.pass NAMES", "REFUSED, WITH ALL BELOW"))?;
+    for (path, unless) in refused() {
+        print(format_args!("{path:width$}  {}", unless.unwrap_or("-")))?;
+    }
     Ok(())
+}
+
+/// What never reaches the homeserver, and the name of the switch that opens it.
+/// `*` stands for one segment.
+fn refused() -> impl Iterator<Item = (String, Option<&'static str>)> {
+    let below = REFUSED_CLIENT_API.iter().map(|refused| (CLIENT_API, refused));
+    let all = REFUSED.iter().map(|refused| ("", refused)).chain(below);
+    all.map(|(prefix, refused)| {
+        (format!("{prefix}{}", refused.path), refused.unless.map(Switch::as_str))
+    })
 }
 
 fn json() -> Result<(), Failure> {
@@ -51,7 +69,9 @@ fn json() -> Result<(), Failure> {
         })
     };
     let routes: Vec<_> = ROUTES.iter().map(route).collect();
-    let table = json!({"prefixes": PREFIXES, "routes": routes});
+    let refused: Vec<_> =
+        refused().map(|(path, unless)| json!({"path": path, "unless": unless})).collect();
+    let table = json!({"prefixes": PREFIXES, "routes": routes, "refused": refused});
     print(format_args!("{table:#}"))
 }
 

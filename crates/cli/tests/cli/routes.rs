@@ -1,6 +1,6 @@
 //! `myelin routes`
 
-use myelin_server::routes::{PREFIXES, ROUTES, STRAIGHT};
+use myelin_server::routes::{PREFIXES, REFUSED, REFUSED_CLIENT_API, ROUTES, STRAIGHT};
 use serde_json::Value;
 
 use crate::support::Home;
@@ -19,6 +19,15 @@ fn the_table_has_a_line_for_every_route() {
 }
 
 #[test]
+fn what_is_refused_is_said_and_what_opens_it() {
+    let out = Home::new().out(&["routes"]);
+    for line in [["/_synapse/client/myelin", "-"], ["/_synapse/admin", "admin"]] {
+        assert!(out.lines().any(|said| said.split_whitespace().eq(line)), "{line:?} in {out}");
+    }
+    assert!(out.contains("/_matrix/client/*/login/sso"), "{out}");
+}
+
+#[test]
 fn json_holds_the_same() {
     let printed: Value =
         serde_json::from_str(&Home::new().out(&["routes", "--format", "json"])).unwrap();
@@ -30,6 +39,8 @@ fn json_holds_the_same() {
         assert_eq!(printed["endpoint"], route.endpoint);
         assert_eq!(printed["gated"], route.action.is_gated());
     }
+    let refused = printed["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), REFUSED.len() + REFUSED_CLIENT_API.len());
 }
 
 #[test]
