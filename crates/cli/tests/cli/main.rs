@@ -16,3 +16,4 @@ mod sockets;
 mod support;
 mod two_processes;
 mod users;
+mod web_sockets;

@@ -39,20 +39,20 @@ fn a_head_that_is_not_complete_within_15_seconds_ends_the_connection() {
     let home = Home::new();
     let server = Server::start(&home, &[]);
     let (address, began) = (server.address, SystemClock.now());
-    let begun = ["", "GET /hea", "GET /health HTTP/1.1\r\nhost: localhost\r\nx-half: "];
+    let heads = ["", "GET /hea", "GET /health HTTP/1.1\r\nhost: localhost\r\nx-half: "];
     thread::scope(|scope| {
-        for begun in begun {
+        for head in heads {
             scope.spawn(move || {
                 let mut stream = connect(address).unwrap();
-                stream.write_all(begun.as_bytes()).unwrap();
+                stream.write_all(head.as_bytes()).unwrap();
                 let mut answer = Vec::new();
                 if let Err(error) = stream.read_to_end(&mut answer) {
-                    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{begun:?}");
+                    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{head:?}");
                 }
-                assert!(!answer.starts_with(b"HTTP/1.1 200"), "{begun:?}");
+                assert!(!answer.starts_with(b"HTTP/1.1 200"), "{head:?}");
                 let waited = SystemClock.now().saturating_since(began);
                 let in_time = Duration::from_secs(14)..Duration::from_secs(25);
-                assert!(in_time.contains(&waited), "{begun:?} was open for {waited:?}");
+                assert!(in_time.contains(&waited), "{head:?} was open for {waited:?}");
             });
         }
     });

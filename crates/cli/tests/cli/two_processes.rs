@@ -117,7 +117,7 @@ fn send_all(
 }
 
 /// The process that let somebody in. All other uses must have been refused.
-fn only_winner(user: &UserId, uses: Vec<Use>) -> usize {
+fn only_winner(owner: &UserId, uses: Vec<Use>) -> usize {
     let mut winners = Vec::new();
     for (process, answer) in uses {
         let answer = answer.expect("an answer");
@@ -126,7 +126,7 @@ fn only_winner(user: &UserId, uses: Vec<Use>) -> usize {
             status => assert_eq!(status, 401, "{answer:?}"),
         }
     }
-    assert_eq!(winners.len(), 1, "a code of {user} let in so often");
+    assert_eq!(winners.len(), 1, "a code of {owner} let in so often");
     winners[0]
 }
 
