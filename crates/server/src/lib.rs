@@ -20,6 +20,7 @@ mod first_bytes;
 mod health;
 mod login;
 mod login_token;
+mod mint;
 mod observe;
 mod operation;
 mod pages;

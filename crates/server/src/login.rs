@@ -7,9 +7,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use myelin_homeserver::{
-    AtOnce, Context, Device, LoggedIn, PasswordCheck, PasswordEvidence, Provisional, Refusal,
-};
+use myelin_homeserver::{AtOnce, Context, Device, PasswordCheck, PasswordEvidence, Refusal};
 use myelin_storage::{Action, Factors, Outcome, Spend, TokenDigest, Version};
 use myelin_uia::{Authenticated, Binding, Flows, Progress, Session, Stage};
 use ruma::{
@@ -25,6 +23,7 @@ use crate::{
     call::Call,
     elsewhere,
     error::Error,
+    mint::{mint, release},
     texts,
     uia::{Auth, Evidence, Gate, Passed, Purpose, string},
 };
@@ -316,54 +315,6 @@ impl Login<'_> {
         let response = mint(app, proof, device.into(), version, context).await?;
         elsewhere::logged_in(&self.gate, user, response.status()).await;
         Ok(response)
-    }
-}
-
-/// Logs in at the homeserver, unless the user's password or factors have
-/// changed since `version`: what voids a session voids a login that is being
-/// made, too.
-pub(crate) async fn mint(
-    app: &App,
-    proof: Authenticated,
-    device: Device,
-    version: Version,
-    context: &Context,
-) -> Result<Response, Error> {
-    let chosen = device.device_id.is_some();
-    let (login, proof) = match app.homeserver().log_in(proof, device, version, context).await? {
-        LoggedIn::Answered(response) => return Ok(response),
-        LoggedIn::Provisional(login, proof) => (login, proof),
-    };
-    let trouble = match app.store().lookup_factors(login.user()).await {
-        Ok(factors) if factors.version == version => {
-            return release(app, login, &proof, context).await;
-        }
-        Ok(_) => Refusal::forbidden(texts::CHANGED).into(),
-        Err(error) => error.into(),
-    };
-    if chosen {
-        // The device may be older, and would go with its keys. Nobody has the
-        // token, which is forgotten here.
-        tracing::warn!("a login is left at the homeserver that nobody was told of");
-    } else {
-        app.homeserver().undo(login, context).await?;
-    }
-    Err(trouble)
-}
-
-/// Lets go of a login for which there is a proof.
-async fn release(
-    app: &App,
-    login: Provisional,
-    proof: &Authenticated,
-    context: &Context,
-) -> Result<Response, Error> {
-    match login.release(proof) {
-        Ok(response) => Ok(response),
-        Err(login) => {
-            app.homeserver().undo(*login, context).await?;
-            Err(Error::Contended)
-        }
     }
 }
 

@@ -69,6 +69,9 @@ impl fmt::Debug for SessionId {
 }
 
 /// One operation on its way through the stages of a flow.
+///
+/// Whoever makes one by hand vouches for the stages in it: a store that gives
+/// back what was kept with it, and nobody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its name.
@@ -129,6 +132,22 @@ pub enum Progress {
 ///
 /// Only this engine can make one, and it cannot be copied: an operation that
 /// takes it as an argument cannot be reached without it, nor run twice on it.
+///
+/// Neither of these compiles:
+///
+/// ```compile_fail,E0451
+/// fn forged(session: myelin_uia::Session) -> myelin_uia::Authenticated {
+///     let myelin_uia::Session { id, user, binding, completed, memo, .. } = session;
+///     myelin_uia::Authenticated { session: id, user, binding, completed, memo }
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// fn twice(proof: myelin_uia::Authenticated, perform: fn(myelin_uia::Authenticated)) {
+///     perform(proof);
+///     perform(proof);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Authenticated {
     session: SessionId,

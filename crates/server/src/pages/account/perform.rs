@@ -20,7 +20,7 @@ use super::{
 use crate::{
     App,
     error::Error,
-    login,
+    mint::mint,
     pages::{Problem, Visit, reply::see_other},
     two_factor::{Owner, app_passwords, enrol, new_set, rename_to, take_away},
 };
@@ -76,7 +76,7 @@ async fn sign_out_everywhere(
 ) -> Result<(), Problem> {
     let name = Some("Account page".to_owned());
     let device = Device { initial_display_name: name, ..Device::default() };
-    let login = login::mint(app, proof, device, version, context).await?;
+    let login = mint(app, proof, device, version, context).await?;
     let token = access_token(login).await?;
     let mut request = Request::new(Body::from("{}"));
     *request.method_mut() = Method::POST;
