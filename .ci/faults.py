@@ -8,6 +8,7 @@ again. In the end no device is left that nobody uses.
 """
 
 import itertools
+import json
 import secrets
 import socket
 import threading
@@ -19,15 +20,16 @@ from urllib.parse import urlsplit
 
 import requests
 
-from life import PERIOD, Person, wait_for_a_young_step
+from doctor import myelin
+from life import PASSWORD, PERIOD, Person, expect, wait_for_a_young_step
 from stack import Stack, Tally, Tools
 
 GIB = 1024**3
 MEMORY_LIMIT_KIB = 128 * 1024
 
 
-def head(content: str, length: int) -> bytes:
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {content}\r\nContent-Length: {length}\r\n"
+def head(content: str, length: int, status: str = "200 OK") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {content}\r\nContent-Length: {length}\r\n"
     return f"{head}Connection: close\r\n\r\n".encode()
 
 
@@ -48,6 +50,7 @@ HTML = b"<html><body>It works!</body></html>"
 # What a broken homeserver sends before it closes the connection.
 BROKEN = {
     "HTML": lambda: [head("text/html", len(HTML)) + HTML],
+    "HTML and 500": lambda: [head("text/html", len(HTML), "500 Internal Server Error") + HTML],
     "an empty object": lambda: [head("application/json", 2) + b"{}"],
     "a gigabyte": huge,
     "half a body": lambda: [head("application/json", 1000) + b'{"user_id":"@'],
@@ -55,23 +58,44 @@ BROKEN = {
 }
 
 
-def read_request(connection: socket.socket) -> None:
+# What is a success of an operation, though of nothing else.
+SUCCESS = "an empty object"
+# Operations, each with what it is to do, and what the audit log calls it.
+OPERATIONS = {
+    "/account/password": {"new_password": "a new password", "logout_devices": False},
+    "/delete_devices": {"devices": ["NONE"]},
+}
+OPERATIONS_DONE = {"/account/password": "password_changed", "/delete_devices": "devices_deleted"}
+
+
+def read_request(connection: socket.socket) -> str:
     """All of it: closing with something unread would break off the answer."""
     with connection.makefile("rb") as stream:
-        lines = iter(stream.readline, b"\r\n")
+        lines = list(iter(stream.readline, b"\r\n"))
         fields = dict(line.lower().split(b":", 1) for line in lines if b":" in line)
         stream.read(int(fields.get(b"content-length", 0)))
+    return b"".join(lines).decode()
 
 
 @contextmanager
-def broken_homeserver(url: str, answer: Callable[[], Iterable[bytes]]) -> Iterator[None]:
-    """Answers whatever it is asked at this address in the same way."""
+def broken_homeserver(
+    url: str, answer: Callable[[], Iterable[bytes]], users: dict[str, str]
+) -> Iterator[None]:
+    """Answers whatever it is asked at this address in the same way.
+
+    But it knows whose the tokens of `users` are: else no operation would come to it.
+    """
+
+    def who(request: str) -> list[bytes]:
+        user_id = next(user_id for token, user_id in users.items() if token in request)
+        known = json.dumps({"user_id": user_id, "device_id": "DEVICE"}).encode()
+        return [head("application/json", len(known)) + known]
 
     def serve(connection: socket.socket) -> None:
         with connection:
             try:
-                read_request(connection)
-                for part in answer():
+                request = read_request(connection)
+                for part in who(request) if "/account/whoami" in request else answer():
                     connection.sendall(part)
             except OSError:
                 pass  # Nobody listens any more.
@@ -94,7 +118,39 @@ def broken_homeserver(url: str, answer: Callable[[], Iterable[bytes]]) -> Iterat
 
 
 def is_matrix_error(answer: requests.Response, *statuses: int) -> bool:
-    return answer.status_code in statuses and answer.json().get("errcode") == "M_UNKNOWN"
+    is_json = answer.headers.get("content-type") == "application/json"
+    known = is_json and answer.json().get("errcode") == "M_UNKNOWN"
+    return known and answer.status_code in statuses
+
+
+class Owner(Person):
+    """Someone who has begun an operation for each fault, and come as far as the last stage."""
+
+    def prepare(self, path: str) -> None:
+        self.path, self.body = path, OPERATIONS[path]
+        self.register()
+        wait_for_a_young_step()
+        codes = self.enrol(time.time() - PERIOD)
+        self.last = {
+            what: self.all_but_the_last({"type": "m.login.2fa.recovery", "token": code})
+            for what, code in zip(BROKEN, codes, strict=False)
+        }
+
+    def all_but_the_last(self, second: dict) -> dict:
+        """The `auth` that is left. The order of the stages is the server's."""
+        asked = self.send("POST", self.path, self.body).json()
+        flows = (flow["stages"] for flow in asked["flows"])
+        stages = next(stages for stages in flows if second["type"] in stages)
+        identifier = {"type": "m.id.user", "user": self.user_id}
+        password = {"type": "m.login.password", "identifier": identifier, "password": PASSWORD}
+        proofs = {proof["type"]: proof for proof in (password, second)}
+        first, last = (proofs[stage] | {"session": asked["session"]} for stage in stages)
+        passed = self.finish(first).json()
+        expect(passed.get("completed") == stages[:1], str(passed))
+        return last
+
+    def finish(self, auth: dict) -> requests.Response:
+        return self.send("POST", self.path, self.body | {"auth": auth})
 
 
 def devices(stack: Stack, person: Person) -> list[str]:
@@ -106,6 +162,11 @@ def devices(stack: Stack, person: Person) -> list[str]:
 
 
 def run(tally: Tally, stack: Stack) -> None:
+    # What a homeserver answers does not depend on Myelin's database.
+    broken = BROKEN if stack.database == "sqlite" else {}
+    owners = [Owner(stack.url, f"owner-{secrets.token_hex(4)}") for _ in OPERATIONS if broken]
+    for owner, path in zip(owners, OPERATIONS, strict=False):
+        owner.prepare(path)
     person = Person(stack.url, f"faults-{secrets.token_hex(4)}")
     person.register()
     wait_for_a_young_step()
@@ -133,17 +194,22 @@ def run(tally: Tally, stack: Stack) -> None:
     ready = requests.get(stack.url + "/ready", timeout=30).status_code
     tally.check((alive, ready) == (200, 503), f"{stack.kind}: alive and not ready", (alive, ready))
 
-    # What a homeserver answers does not depend on Myelin's database.
-    broken = BROKEN if stack.database == "sqlite" else {}
+    users = {owner.token: owner.user_id for owner in owners}
     for what, answer in broken.items():
-        with broken_homeserver(stack.direct, answer):
-            while_broken(tally, stack, person, what, sessions[what], codes[what])
+        with broken_homeserver(stack.direct, answer, users):
+            with ThreadPoolExecutor() as at_once:
+                done = at_once.submit(operations_while_broken, tally, stack, owners, what)
+                while_broken(tally, stack, person, what, sessions[what], codes[what])
+                done.result()
+            passed_through(tally, stack, what)
     if broken:
         memory = stack.myelin.peak_memory_kib()
         claim = f"{stack.kind}: no answer is kept that is too long"
         tally.check(memory < MEMORY_LIMIT_KIB, claim, memory)
 
     stack.start_synapse()
+    if broken:
+        nothing_was_done(tally, stack, owners)
     for what in broken:
         again = person.second_stage(person.password_stage(), "m.login.2fa.recovery", codes[what])
         claim = f"{stack.kind}: a code that was spent on {what} is not good again"
@@ -177,6 +243,42 @@ def while_broken(
         answer = answered.result()
         claim = f"{stack.kind}: {stage} gets a Matrix error where Synapse answers {what}"
         tally.check(is_matrix_error(answer, 502, 503, 504), claim, answer.text)
+
+
+def operations_while_broken(tally: Tally, stack: Stack, owners: list[Owner], what: str) -> None:
+    """Nonsense does not say that what is proven was done."""
+    if what == SUCCESS:
+        return
+    with ThreadPoolExecutor() as at_once:
+        asked = {owner.path: at_once.submit(owner.finish, owner.last[what]) for owner in owners}
+    for path, answered in asked.items():
+        answer = answered.result()
+        claim = f"{stack.kind}: {path} gets a Matrix error where Synapse answers {what}"
+        seen = f"{answer.status_code} {answer.text}"
+        tally.check(is_matrix_error(answer, 500, 502, 503, 504), claim, seen)
+
+
+def passed_through(tally: Tally, stack: Stack, what: str) -> None:
+    """What is only forwarded is between the client and the homeserver."""
+    statuses = {"HTML": 200, "HTML and 500": 500}
+    if what in statuses:
+        answer = requests.get(f"{stack.url}/_matrix/client/versions", timeout=30)
+        same = (answer.status_code, answer.content) == (statuses[what], HTML)
+        tally.check(same, f"{stack.kind}: {what} is passed through as it is", answer.text)
+
+
+def nothing_was_done(tally: Tally, stack: Stack, owners: list[Owner]) -> None:
+    """The audit log has what was done, and nothing else."""
+    for owner in owners:
+        claim, done = f"{stack.kind}: {owner.path}", OPERATIONS_DONE[owner.path]
+        said = myelin(stack, "user", "show", owner.user_id)[1]
+        tally.check(done not in said, f"{claim} is not logged as done", said)
+        code = owner.code(time.time())
+        auth = owner.all_but_the_last({"type": "m.login.2fa.totp", "token": code})
+        answer = owner.finish(auth)
+        tally.check(answer.status_code == 200, f"{claim} can be done afterwards", answer.text)
+        said = myelin(stack, "user", "show", owner.user_id)[1]
+        tally.check(done in said, f"{claim} is logged then", said)
 
 
 def without_database(tally: Tally, stack: Stack, person: Person, later: float) -> None:
