@@ -3,9 +3,10 @@
 // Usage: sso_clients.mjs http://localhost:8008 PATH-OF-matrix-commander
 //
 // Myelin is one that stack.py runs. matrix-js-sdk in a page of its own origin
-// signs in by `m.login.sso` and `m.login.token`, deletes a device and replaces
-// its cross-signing keys by the fallback page in a popup. matrix-commander
-// signs in as it opens a browser for. Ends with how many claims held.
+// signs in by `m.login.sso` and `m.login.token`, reads what the homeserver
+// answers, deletes a device and replaces its cross-signing keys by the fallback
+// page in a popup. matrix-commander signs in as it opens a browser for. Ends
+// with how many claims held.
 
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -54,6 +55,8 @@ async function jsSdk(browser) {
   check(await shown("user") === person.userId, "js-sdk signs in by the page", await shown("trouble"));
   const device = await shown("device");
 
+  await readAnswers(person);
+
   // A device that another login has made.
   const { session } = (await login(person.username, PASSWORD)).body;
   const auth = { type: "m.login.2fa.recovery", session, token: person.codes.pop() };
@@ -86,6 +89,36 @@ async function jsSdk(browser) {
   check(await shown("device") === device, "the page was never left");
   client.close();
   await person.getUp();
+}
+
+// What the homeserver behind Myelin answers is readable for a page of another origin.
+async function readAnswers({ page, token }) {
+  if (!process.env.SYNAPSE_URL) return;
+  const upload = await fetch(`${target}/_matrix/media/v3/upload`, {
+    method: "POST", headers: { authorization: `Bearer ${token}` }, body: "a picture",
+  });
+  const { content_uri: uri } = await upload.json();
+  const media = `/_matrix/client/v1/media/download/${uri.slice("mxc://".length)}`;
+  const paths = ["/_matrix/client/versions", "/_matrix/client/v3/sync?timeout=0", media];
+  const origins = {};
+  const note = async (response) => {
+    const headers = await response.headersArray();
+    const name = "access-control-allow-origin";
+    origins[response.url()] = headers.filter((header) => header.name.toLowerCase() === name).length;
+  };
+  page.on("response", note);
+  await page.locator("#paths").fill(paths.join(" "));
+  await page.locator("#read").click();
+  const answers = async () => (await page.locator("#answers").innerText()).split("\n");
+  await within(10, async () => (await answers()).length === paths.length);
+  page.off("response", note);
+  const seen = await answers();
+  const begins = ['200: {"versions":', '200: {"next_batch":', "200: a picture"];
+  paths.forEach((path, at) => {
+    check(seen[at]?.startsWith(begins[at]), `a page reads ${path}`, seen[at]);
+    const origin = origins[target + path];
+    check(origin === 1, `${path} names one origin`, origin ?? "no answer");
+  });
 }
 
 // Presses the client's button, and passes both factors in the popup that opens.

@@ -68,6 +68,18 @@ press("keys", async () => {
   show("uploaded", [...stages, master].join(" "));
 });
 
+// Reads answers of the homeserver as any page does, without the SDK.
+press("read", async () => {
+  const seen = [];
+  for (const path of document.getElementById("paths").value.split(" ")) {
+    const headers = { authorization: `Bearer ${client.getAccessToken()}` };
+    // A browser says no more than that it does not let the page read.
+    const answer = await fetch(baseUrl + path, { headers }).catch(() => ({ status: "unreadable" }));
+    seen.push(`${answer.status}: ${(await answer.text?.() ?? "").slice(0, 20)}`);
+  }
+  show("answers", seen.join("\n"));
+});
+
 const base64 = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/=+$/, "");
 
