@@ -4,6 +4,7 @@
 Sends the same requests to a plain Synapse and through the gateway, in the
 spirit of SyTest's login, registration, UI-auth, devices, change-password,
 deactivation and logout tests, and compares status and shape of the answers.
+What a login says about other servers is compared by value.
 """
 
 import itertools
@@ -37,6 +38,11 @@ INTENDED = {
     # What is in the body is the homeserver's to judge, and that is after the proof.
     "delete devices: none are named": (401, None),
 }
+# What Synapse has to say besides its own address.
+SYNAPSE = {
+    "default_identity_server": "https://identity.example.org",
+    "extra_well_known_client_content": {"org.example.tiles": {"style": "https://tiles.example.org"}},
+}
 # Free text, and what means the same when it is left out.
 TEXT = {"error"}
 EMPTY = {"completed": [], "soft_logout": False}
@@ -48,6 +54,8 @@ class Steps:
     def __init__(self, url: str) -> None:
         self.url = url
         self.answers: dict[str, tuple[int, Any]] = {}
+        # What clients are told of where to go, by the step that tells it.
+        self.well_known: dict[str, Any] = {}
 
     def ask(
         self,
@@ -66,6 +74,8 @@ class Steps:
         if step in self.answers:
             sys.exit(f"two steps are called: {step}")
         self.answers[step] = (answer.status_code, shape)
+        if "well_known" in parsed:
+            self.well_known[step] = parsed["well_known"]
         return parsed
 
     def uia(self, step: str, method: str, path: str, body: dict, auth: dict, token: str) -> dict:
@@ -246,16 +256,36 @@ def change_password(steps: Steps, name: str, token: str) -> str:
     return fresh["access_token"]
 
 
+def discover(steps: Steps) -> None:
+    """Before anybody logs in."""
+    url = f"{steps.url}/.well-known/matrix/client"
+    steps.well_known["discovery"] = requests.get(url, timeout=30).json()
+
+
+def where_to_go(tally: Tally, name: str, plain: Steps, steps: Steps) -> None:
+    """Clients are told to go to the gateway, and for all else what Synapse tells them."""
+    tally.check(len(plain.well_known) > 5, f"{name}: there is something to compare")
+    for step, told in plain.well_known.items():
+        own = told["m.homeserver"] | {"base_url": steps.url}
+        expected = told | {"m.homeserver": own}
+        seen = steps.well_known.get(step)
+        claim = f"{name}: {step}: what is well known"
+        tally.check(seen == expected, claim, f"{seen}, not {expected}")
+
+
 def main() -> None:
     tools, tally = Tools.parse(__doc__), Tally()
     name = f"plain-{secrets.token_hex(4)}"
-    with Stack(tools, "plain") as stack:
+    with Stack(tools, "plain", synapse=SYNAPSE) as stack:
         plain = Steps(stack.url)
+        discover(plain)
         live(plain, name)
     for kind, database in itertools.product(("generic", "synapse"), ("sqlite", "postgres")):
-        with Stack(tools, kind, database) as stack:
+        with Stack(tools, kind, database, synapse=SYNAPSE) as stack:
             steps = Steps(stack.url)
+            discover(steps)
             live(steps, name)
+        where_to_go(tally, f"{kind}, {database}", plain, steps)
         for step, expected in plain.answers.items():
             seen = steps.answers[step]
             if step in INTENDED:
