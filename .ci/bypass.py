@@ -137,6 +137,9 @@ def two_readings(place: Place, victim: Victim) -> None:
                 seen = place.recorder.take()
                 claim = f"{place.name}: {method} {target} {headers} {proof}"
                 named = [one.line for one in seen if victim.token in one.request]
+                if ";" not in query:
+                    # A proxy may have left one token: then the victim asks, and is gated.
+                    named = effects(seen, strict=True)
                 place.tally.check(not named, f"{claim} does not name the victim", named)
                 sessions = [one.answered("session") for one in seen]
                 shown = any(session and session in text for session in sessions)
