@@ -146,7 +146,7 @@ impl Change {
                 }
                 subject = authenticator.name.to_string();
             }
-            What::Codes if !factors.protect() => return Err(Problem::NotFound),
+            What::Codes if factors.active().next().is_none() => return Err(Problem::NotFound),
             What::AppPassword => app_passwords::check_room(app, &factors.user).await?,
             What::Revoke => {
                 let all = app.store().app_passwords(&factors.user).await?;
