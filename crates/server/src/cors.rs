@@ -22,11 +22,6 @@ const PREFLIGHT: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
-const ANSWER: [(HeaderName, HeaderValue); 2] = [
-    (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-    (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after")),
-];
-
 /// The answer to a browser that asks whether it may ask.
 pub(crate) fn preflight() -> Response {
     (PREFLIGHT, Body::empty()).into_response()
@@ -35,7 +30,8 @@ pub(crate) fn preflight() -> Response {
 /// Lets a page read an answer. What a homeserver behind it has said already
 /// stays as it is: a browser takes no second value.
 pub(crate) fn allow(headers: &mut HeaderMap) {
-    for (name, value) in ANSWER {
-        headers.entry(name).or_insert(value);
-    }
+    let any = HeaderValue::from_static("*");
+    headers.entry(header::ACCESS_CONTROL_ALLOW_ORIGIN).or_insert(any);
+    // This one is a list.
+    headers.append(header::ACCESS_CONTROL_EXPOSE_HEADERS, header::RETRY_AFTER.into());
 }

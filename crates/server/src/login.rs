@@ -168,7 +168,8 @@ impl Login<'_> {
             self.close(anonymous).await?;
         }
         let session = self.session_of(user);
-        match self.pass(session, Stage::Password, &self.gate.flows(Some(&factors)))? {
+        let flows = self.gate.flows(Some(&factors), &session);
+        match self.pass(session, Stage::Password, &flows)? {
             Progress::Done(proof) => self.mint(proof, Some(factors.version)).await,
             Progress::More(session) => self.ask_second(session, &factors, error).await,
         }
@@ -274,8 +275,9 @@ impl Login<'_> {
     /// Spends an anonymous session, so that it leads to one login at most.
     async fn close(&self, anonymous: Session) -> Result<(), Error> {
         let app = self.gate.app;
+        let flows = self.gate.flows(None, &anonymous);
         let admitted = anonymous
-            .admit(&self.gate.binding, &self.gate.flows(None), Stage::Password, app.now())
+            .admit(&self.gate.binding, &flows, Stage::Password, app.now())
             .map_err(|_| Refusal::forbidden(texts::OTHER_REQUEST))?;
         match app.store().pass_stage(admitted, None, Spend::Nothing, app.now(), None).await? {
             Outcome::Committed(_) => Ok(()),

@@ -6,7 +6,7 @@ use axum::{
     body::{Bytes, to_bytes},
     extract::Request,
 };
-use http::{header, response::Parts};
+use http::{HeaderValue, header, response::Parts};
 use myelin_homeserver::Context;
 use tokio::time::{error::Elapsed, timeout};
 
@@ -32,14 +32,11 @@ pub(crate) async fn whole(
     mut request: Request,
     limit: usize,
 ) -> Result<(Parts, Bytes), Unreadable> {
-    for name in [
-        header::ACCEPT_ENCODING,
-        header::IF_MODIFIED_SINCE,
-        header::IF_NONE_MATCH,
-        header::IF_RANGE,
-        header::RANGE,
-    ] {
-        request.headers_mut().remove(name);
+    let headers = request.headers_mut();
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for name in [header::IF_MODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_RANGE, header::RANGE]
+    {
+        headers.remove(name);
     }
     let answer = async {
         let (parts, body) = app.homeserver().forward(request, context).await.into_parts();

@@ -47,7 +47,7 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
         return Ok(done(visit, &waiting));
     }
     let gate = gate(visit, waiting.purpose.clone());
-    let flows = gate.flows(Some(&waiting.factors));
+    let flows = gate.flows(Some(&waiting.factors), &waiting.session);
     let next = waiting.session.clone().admit_elsewhere(&flows, stage, visit.app.now());
     next.map_err(|_| Problem::Over)?;
     let recovery = match stage {

@@ -13,11 +13,16 @@ use super::gate::{Gate, Purpose};
 use crate::{App, error::Error};
 
 impl Gate<'_> {
-    /// The flows that are enough for this request.
-    pub(crate) fn flows(&self, factors: Option<&Factors>) -> Flows {
+    /// The flows that are enough for this request, as they are offered to this
+    /// session. Whoever has passed a stage with the last recovery code goes on.
+    pub(crate) fn flows(&self, factors: Option<&Factors>, session: &Session) -> Flows {
         match (&self.purpose, factors) {
             (Purpose::Registration(flows), _) => flows.clone(),
-            (purpose, Some(factors)) if factors.protect() => self.protected(purpose, factors),
+            (purpose, Some(factors)) if factors.protect() => {
+                let recovery =
+                    factors.recoverable() || session.completed.contains(&Stage::Recovery);
+                self.protected(purpose, recovery)
+            }
             // Nobody is known yet: which of them it takes is told after the
             // password, and to the one who knows it.
             (Purpose::Login, None) => Flows::new([
@@ -31,14 +36,14 @@ impl Gate<'_> {
         }
     }
 
-    fn protected(&self, purpose: &Purpose, factors: &Factors) -> Flows {
+    fn protected(&self, purpose: &Purpose, recovery: bool) -> Flows {
         let mut flows = Vec::new();
         // The first one that clients see: most know it, and nothing else.
         if self.app.settings().has_pages && !matches!(purpose, Purpose::Login | Purpose::Page) {
             flows.push(vec![Stage::Sso]);
         }
         let mut second = vec![Stage::Totp];
-        second.extend(factors.recoverable().then_some(Stage::Recovery));
+        second.extend(recovery.then_some(Stage::Recovery));
         flows.extend(second.into_iter().map(|second| match purpose {
             Purpose::Forwarded => vec![second, Stage::Password],
             Purpose::Page => vec![second],
@@ -54,7 +59,12 @@ impl Gate<'_> {
         factors: Option<&Factors>,
         error: Option<&str>,
     ) -> Error {
-        Error::Challenged(Box::new(challenge(self.app, session, &self.flows(factors), error)))
+        Error::Challenged(Box::new(challenge(
+            self.app,
+            session,
+            &self.flows(factors, session),
+            error,
+        )))
     }
 }
 

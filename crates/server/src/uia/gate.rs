@@ -157,7 +157,7 @@ impl Gate<'_> {
         for _ in 0..ROUNDS {
             let (session, factors) = current;
             let id = session.id.clone();
-            let flows = self.flows(factors.as_ref());
+            let flows = self.flows(factors.as_ref(), &session);
             let Some(admitted) = self.admit(&session, &flows, evidence.stage(), place)? else {
                 return Ok(Tried::Again(Box::new((session, factors)), texts::OUT_OF_ORDER));
             };
@@ -304,7 +304,8 @@ impl Gate<'_> {
             let (before, factors) = found;
             let factors = factors.as_ref();
             let now = self.app.now();
-            let admitted = before.clone().admit_execution(&self.binding, &self.flows(factors), now);
+            let flows = self.flows(factors, &before);
+            let admitted = before.clone().admit_execution(&self.binding, &flows, now);
             let executable = admitted.map_err(|refusal| match refusal {
                 OutOfOrder => self.ask(&before, factors, None),
                 Expired | OtherRequest => Refusal::forbidden(texts::OTHER_REQUEST).into(),

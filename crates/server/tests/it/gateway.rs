@@ -4,12 +4,13 @@
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::kit::{Operation, TestApp, Upstream, on_every_database, totp};
+use crate::kit::{Operation, TestApp, Upstream, on_every_database, recovery, totp};
 
 on_every_database![
     every_answer_says_once_who_may_read_it,
     a_login_that_fails_ends_no_device_of_before,
     a_login_is_undone_where_the_account_changes_while_it_is_made,
+    the_last_recovery_code_finishes_an_operation,
     a_password_counts_where_the_homeserver_asks_for_none,
 ];
 
@@ -26,10 +27,11 @@ async fn every_answer_says_once_who_may_read_it(app: TestApp) {
         ("refused there", anon.get("nothing").await.is(404)),
         ("refused here", anon.get("login/").await.is(404)),
     ] {
-        for name in ["access-control-allow-origin", "access-control-expose-headers"] {
-            let said: Vec<_> = reply.headers.get_all(name).iter().collect();
-            assert_eq!(said.len(), 1, "{what}, {name}: {said:?}");
-        }
+        let said = |name| reply.headers.get_all(name).iter().collect::<Vec<_>>();
+        let origins = said("access-control-allow-origin");
+        assert_eq!(origins, ["*"], "{what}");
+        let exposed = said("access-control-expose-headers");
+        assert!(exposed.iter().any(|value| *value == "retry-after"), "{what}: {exposed:?}");
     }
 }
 
@@ -64,6 +66,22 @@ async fn a_login_is_undone_where_the_account_changes_while_it_is_made(app: TestA
     alice.finish_login(&session, &alice.code()).await.refuses(403, "M_FORBIDDEN");
     assert_eq!(upstream.devices().await, before);
     assert!(!alice.actions().await.contains(&"logged_in"));
+}
+
+async fn the_last_recovery_code_finishes_an_operation(app: TestApp) {
+    let upstream = Upstream::start().await;
+    let app = app.in_front_of(&upstream).await;
+    let (_app, _anon, alice) = app.with_protected_user("alice").await;
+    let operation = Operation::delete_devices(&["NOSUCH"]);
+    for index in 0..2 {
+        let session = alice.start(&operation).await;
+        let auth = recovery(&session, &alice.recovery_code(index));
+        alice.attempt(&operation, &auth).await.challenges(&["m.login.2fa.recovery"]);
+        alice.confirm_password(&operation, &session).await.is(200);
+    }
+    // Nobody else is offered what nobody has any more.
+    let challenge = alice.attempt(&operation, &json!({})).await.challenges(&[]);
+    assert!(!challenge.text().contains("m.login.2fa.recovery"), "{challenge:?}");
 }
 
 /// The deprecated way to add an address has no authentication of its own.

@@ -86,13 +86,19 @@ async fn a_recovery_code_is_as_good(app: TestApp) {
     let page = browser.get(&path("m.login.2fa.recovery", &session)).await.is(200);
     browser.submit(&page, &[("code", &alice.recovery_code(0))]).await.is(200);
     resume(&alice, &operation, &session).await.is(200);
+    // The last one, too.
+    let session = alice.start_confirmed(&operation).await;
+    let page = browser.get(&path("m.login.2fa.recovery", &session)).await.is(200);
+    browser.submit(&page, &[("code", &alice.recovery_code(1))]).await.is(200);
+    resume(&alice, &operation, &session).await.is(200);
     // On the page that asks for both, it is a choice.
+    let alice = alice.protected(1).await;
     let session = alice.start(&operation).await;
     let page = browser.get(&path("m.login.sso", &session)).await.is(200);
     let other = page.link("recovery code instead");
     let other = path("m.login.sso", "").replace("?session=", &other);
     let page = browser.get(&other).await.is(200);
-    let fields = [("password", PASSWORD), ("code", &alice.recovery_code(1))];
+    let fields = [("password", PASSWORD), ("code", &alice.recovery_code(0))];
     browser.submit(&page, &fields).await.is(200).says("Confirmed");
     resume(&alice, &operation, &session).await.is(200);
 }

@@ -93,7 +93,7 @@ async fn back(visit: &mut Visit, sign_in: SignIn) -> Result<Response, Problem> {
     let now = app.now();
     let SignIn { session, factors, target } = sign_in;
     app.settings().check_policy(&factors.user, factors.protect())?;
-    let flows = state::gate(visit).flows(Some(&factors));
+    let flows = state::gate(visit).flows(Some(&factors), &session);
     let executable = session.admit_execution(&state::binding(), &flows, now);
     let executable = executable.map_err(|_| Problem::Over)?;
     let ended = app.store().execute_session(executable, Some(&factors), now).await?;

@@ -26,7 +26,7 @@ pub(super) async fn begin(visit: &mut Visit) -> Result<Response, Problem> {
     let sign_in = current(visit).await?;
     let SignIn { session, factors, target } = sign_in;
     let (app, context) = (visit.app.clone(), visit.context.clone());
-    let flows = state::gate(visit).flows(Some(&factors));
+    let flows = state::gate(visit).flows(Some(&factors), &session);
     let executable = session.admit_execution(&state::binding(), &flows, app.now());
     let executable = executable.map_err(|_| Problem::Over)?;
     let ended = app.store().execute_session(executable, Some(&factors), app.now()).await?;

@@ -52,7 +52,7 @@ impl SignIn {
     pub(super) fn step(&self, visit: &Visit) -> Step {
         let Self { session, factors, target: _ } = self;
         let required = visit.app.settings().policy.requires(&factors.user);
-        let flows = gate(visit).flows(Some(factors));
+        let flows = gate(visit).flows(Some(factors), session);
         let session = session.clone();
         match session.admit_execution(&binding(), &flows, visit.app.now()) {
             Ok(_) if required && !factors.protect() => Step::SetUp,
@@ -92,7 +92,7 @@ pub(super) fn pass(
     stages: &[Stage],
 ) -> Result<Session, Problem> {
     let mut session = open(visit, factors, target);
-    let flows = gate(visit).flows(Some(factors));
+    let flows = gate(visit).flows(Some(factors), &session);
     for stage in stages {
         let admitted = session.admit_elsewhere(&flows, *stage, visit.app.now());
         match admitted.map_err(|_| Problem::Over)?.complete() {
