@@ -12,6 +12,7 @@ on_every_database![
     without_a_factor_one_is_set_up_and_the_session_goes_on,
     no_change_is_made_with_the_session_alone,
     a_proof_is_good_for_one_change,
+    new_codes_that_could_not_be_made_cost_none,
     of_two_changes_with_one_code_one_is_made,
     what_cannot_be_done_spends_no_code,
     an_authenticator_is_renamed_and_removed,
@@ -159,6 +160,16 @@ async fn a_proof_is_good_for_one_change(app: TestApp) {
     let fields = [("name", "Bot"), ("code", recovery.as_str())];
     change(&mut browser, "app-password&with=recovery", &fields).await.is(200);
     change(&mut browser, "codes&with=recovery", &[("code", &recovery)]).await.is(403);
+}
+
+async fn new_codes_that_could_not_be_made_cost_none(app: TestApp) {
+    let (app, _alice, mut browser, page) = protected(app).await;
+    let renew = "do=codes";
+    page.says(renew);
+    app.database.execute("UPDATE authenticators SET status = 'disabled'").await;
+    let page = browser.get("/account").await.is(200).says("2 of 2 left.");
+    assert!(!page.html().contains(renew));
+    browser.get("/account/change?do=codes&with=recovery").await.is(404);
 }
 
 async fn of_two_changes_with_one_code_one_is_made(app: TestApp) {

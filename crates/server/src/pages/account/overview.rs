@@ -44,7 +44,7 @@ struct Overview<'a> {
     add: Option<String>,
     /// How many recovery codes are left, and whether that is few.
     codes: Option<(String, bool)>,
-    renew: String,
+    renew: Option<String>,
     app_passwords: Vec<Item>,
     make: Option<String>,
     devices: String,
@@ -68,7 +68,7 @@ pub(super) async fn overview(visit: &Visit, signed_in: &SignedIn) -> Result<Resp
             let words = words.each_ref().map(|(name, value)| (*name, value.as_str()));
             (fill(t.codes_left, &words), left <= FEW)
         }),
-        renew: link("codes".to_owned()),
+        renew: factors.active().next().map(|_| link("codes".to_owned())),
         app_passwords: app_passwords(visit, signed_in).await?,
         make: check_allowed(app).is_ok().then(|| link("app-password".to_owned())),
         devices: link("devices".to_owned()),
