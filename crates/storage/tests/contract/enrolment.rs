@@ -247,6 +247,7 @@ async fn renaming_is_for_the_owner(database: &TestDatabase) {
     let user = enrol(&*store, &alice(), 0, NOW).await;
     let name = Name::parse(Some("Tablet")).expect("it is a name");
     let unknown = AuthenticatorId::generate(&SystemEntropy);
+    let version = factors_of(&*store, &alice()).await.version;
     for (owner, id, expected) in [
         (bob(), &user.authenticator, false),
         (alice(), &unknown, false),
@@ -257,6 +258,7 @@ async fn renaming_is_for_the_owner(database: &TestDatabase) {
         assert_eq!(renamed, expected);
         let factors = factors_of(&*store, &alice()).await;
         assert_eq!(factors.authenticators[0].name == name, expected);
+        assert_eq!(factors.version, version, "it makes no decision stale");
         assert_eq!(
             times(&*store, &owner, Action::AuthenticatorRenamed).await,
             usize::from(expected)
