@@ -45,14 +45,24 @@ pub(super) async fn version(c: &mut Connection, user: &UserId) -> Result<Version
 /// Raises the version and writes the counters, if the version is still the
 /// one that the decision was made on.
 pub(in super::super) async fn claim(c: &mut Connection, claim: &Claim) -> Result<bool, Error> {
-    // A user without a row is at version zero. Of two that insert it, one does.
+    // A user without a row is at version zero, and so is one whose row was only
+    // held. Of two that raise it, one does.
     let statement = if claim.version == Version(0) {
         "INSERT INTO factors (version, user_id,
             totp_in_a_row, totp_window_started, totp_window_failures, totp_wait_until,
             recovery_in_a_row, recovery_window_started, recovery_window_failures,
             recovery_wait_until)
          VALUES ($1 + 1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         ON CONFLICT (user_id) DO NOTHING"
+         ON CONFLICT (user_id) DO UPDATE SET version = excluded.version,
+            totp_in_a_row = excluded.totp_in_a_row,
+            totp_window_started = excluded.totp_window_started,
+            totp_window_failures = excluded.totp_window_failures,
+            totp_wait_until = excluded.totp_wait_until,
+            recovery_in_a_row = excluded.recovery_in_a_row,
+            recovery_window_started = excluded.recovery_window_started,
+            recovery_window_failures = excluded.recovery_window_failures,
+            recovery_wait_until = excluded.recovery_wait_until
+         WHERE factors.version = $1"
     } else {
         "UPDATE factors SET version = version + 1,
             totp_in_a_row = $3, totp_window_started = $4,
@@ -102,8 +112,9 @@ pub(super) async fn hold(
 ) -> Result<bool, Error> {
     // A row that is there is locked by writing it; one that is not would not be.
     let statement = if version == Version(0) {
-        "INSERT INTO factors (user_id, version) VALUES ($1, $2 + 1)
-         ON CONFLICT (user_id) DO NOTHING"
+        "INSERT INTO factors (user_id, version) VALUES ($1, $2)
+         ON CONFLICT (user_id) DO UPDATE SET version = factors.version
+         WHERE factors.version = excluded.version"
     } else {
         "UPDATE factors SET version = version WHERE user_id = $1 AND version = $2"
     };

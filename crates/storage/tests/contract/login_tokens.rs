@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::Timestamp;
-use myelin_storage::{Action, LOGIN_TOKENS, Outcome, Store, TokenDigest, Version};
+use myelin_storage::{Action, Change, LOGIN_TOKENS, Outcome, Store, TokenDigest, Version};
 use myelin_testing::fixture::{event, factors_of};
 use myelin_testing::race::race;
 use myelin_testing::{NOW, TestDatabase, on_every_database};
+use myelin_two_factor::Throttle;
 use ruma::{OwnedUserId, UserId};
 
-use crate::support::{alice, bob, times};
+use crate::support::{alice, bob, change, times};
 
 on_every_database!(
     a_login_token_is_redeemed_once,
@@ -21,6 +22,7 @@ on_every_database!(
     a_sweep_takes_all_login_tokens_that_have_expired,
     a_login_token_decided_on_an_old_version_is_stale,
     a_login_token_names_the_version_of_its_user,
+    a_login_token_makes_no_decision_stale,
 );
 
 const LIFETIME: Duration = Duration::from_mins(2);
@@ -176,4 +178,27 @@ async fn a_login_token_names_the_version_of_its_user(database: &TestDatabase) {
     let version = factors_of(&*store, &alice()).await.version;
     let redeemed = store.redeem_login_token(&token(1), NOW).await.expect("it answers");
     assert_eq!(redeemed, Some((alice(), version)));
+}
+
+async fn a_login_token_makes_no_decision_stale(database: &TestDatabase) {
+    let store = database.open().await.store;
+    // Of one without a row, and of one with.
+    for user in [alice(), bob()] {
+        if user == bob() {
+            store.end_sessions(&user).await.expect("it answers");
+        }
+        let before = factors_of(&*store, &user).await;
+        for number in 1..3 {
+            issue(&*store, &user, token(number)).await;
+            assert_eq!(redeem(&*store, token(number), NOW).await, Some(user.clone()));
+        }
+        assert_eq!(factors_of(&*store, &user).await.version, before.version);
+        let count = || Change::CountRecoveryFailure {
+            throttle: Throttle { in_a_row: 1, ..Throttle::default() },
+        };
+        assert!(change(&*store, &before, count(), Action::RecoveryFailed).await);
+        assert!(!change(&*store, &before, count(), Action::RecoveryFailed).await);
+        let after = factors_of(&*store, &user).await;
+        assert_eq!((after.version, after.recovery.in_a_row), (before.version.next(), 1));
+    }
 }
