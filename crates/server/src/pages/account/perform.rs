@@ -55,10 +55,12 @@ pub(super) async fn perform(
         }
         What::Revoke => app_passwords::end(&owner, &change.id).await?,
         What::Devices => {
-            sign_out_everywhere(&app, &context, proof, version).await?;
-            // Whoever is signed in to this page elsewhere, too.
+            // First whoever is signed in to this page elsewhere, and what could
+            // still lead to a device: none of it may come in between.
             app.store().end_sessions(owner.user).await?;
-            signed_in.go_on(visit, version.next()).await?;
+            let version = version.next();
+            sign_out_everywhere(&app, &context, proof, version).await?;
+            signed_in.go_on(visit, version).await?;
         }
     }
     Ok(see_other(visit, &visit.link(PATH)))
