@@ -7,7 +7,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use myelin_storage::Version;
+use myelin_storage::Epoch;
 use myelin_uia::Authenticated;
 use ruma::{
     OwnedUserId, ServerName, UserId,
@@ -57,10 +57,10 @@ pub enum AtOnce {
 /// What minting a login led to.
 #[derive(Debug)]
 pub enum LoggedIn {
-    /// The login response, or a refusal. The version was compared in the
+    /// The login response, or a refusal. The epoch was compared in the
     /// transaction of the login.
     Answered(Response),
-    /// Logged in at a homeserver that knows no version; nobody has seen the
+    /// Logged in at a homeserver that knows no epoch; nobody has seen the
     /// answer yet. The proof is what releases it.
     Provisional(Provisional, Authenticated),
 }
@@ -186,14 +186,14 @@ pub trait Homeserver: Debug + Send + Sync {
 
     /// Mints a login for a user who has passed a flow of `/login`.
     ///
-    /// `as_of` is the version of the user's factors that the proof is good for.
+    /// `as_of` is the epoch of the user's factors that the proof is good for.
     /// Where it has passed, the login is refused; or, where the homeserver
     /// cannot tell, it is provisional, and undone by whoever can.
     async fn log_in(
         &self,
         proof: Authenticated,
         device: Device,
-        as_of: Version,
+        as_of: Epoch,
         context: &Context,
     ) -> Result<LoggedIn, Error>;
 

@@ -5,20 +5,20 @@
 //! a wrong one.
 
 use myelin_homeserver::{Context, PasswordEvidence, Refusal};
-use myelin_storage::{Action, Event, TokenDigest, Version};
+use myelin_storage::{Action, Epoch, Event, TokenDigest};
 use myelin_two_factor::AppPassword;
 use ruma::OwnedUserId;
 use sha2::{Digest, Sha256};
 
 use crate::{App, error::Error, login::likely_user, texts};
 
-/// Whom the password logs in, and the version of that user's factors; none
+/// Whom the password logs in, and the epoch of that user's factors; none
 /// where it is no app password of the user who is named.
 pub(crate) async fn redeem(
     app: &App,
     context: &Context,
     evidence: &PasswordEvidence,
-) -> Result<Option<(OwnedUserId, Version)>, Error> {
+) -> Result<Option<(OwnedUserId, Epoch)>, Error> {
     let password = AppPassword::parse(evidence.password.expose());
     let user = likely_user(&evidence.identifier, app.homeserver().server_name());
     let (Some(password), Some(user), Ok(())) = (password, user, check_allowed(app)) else {
@@ -32,13 +32,13 @@ pub(crate) async fn redeem(
         detail: None,
     };
     let digest = digest(&password);
-    let Some(version) = app.store().redeem_app_password(&user, &digest, event).await? else {
+    let Some(epoch) = app.store().redeem_app_password(&user, &digest, event).await? else {
         return Ok(None);
     };
     // Made before the policy came: then it is worth no more than the password.
     let factors = app.store().lookup_factors(&user).await?;
     app.settings().check_policy(&user, factors.protect())?;
-    Ok(Some((user, version)))
+    Ok(Some((user, epoch)))
 }
 
 /// What is kept of an app password.

@@ -2,35 +2,47 @@
 //! own.
 //!
 //! The embedded homeserver does the same in the transaction of the change.
-//! Here the change comes first: what follows from it must not happen without
-//! it, and is tried while the answer waits.
+//! Here the two cannot be one: what was proven before a change of the password
+//! ends before it, so that nothing leads to a device that the homeserver has
+//! just signed out; and once more after it, with all that was made meanwhile.
 
 use http::StatusCode;
 use myelin_homeserver::Operation;
 use myelin_storage::Action;
 use ruma::OwnedUserId;
 
-use crate::uia::Gate;
+use crate::{error::Error, uia::Gate};
 
-/// After an operation of the user whom the gate knows.
-pub(crate) async fn performed(gate: &Gate<'_>, operation: Operation, status: StatusCode) {
-    let Some(user) = &gate.user else { return };
-    if status != StatusCode::OK || gate.app.homeserver().shares_the_store() {
-        return;
+/// Before an operation that the homeserver performs on proof alone. Without
+/// this, it is not to be performed.
+pub(crate) async fn performs(gate: &Gate<'_>, operation: Operation) -> Result<(), Error> {
+    if let Some(user) = concerned(gate).filter(|_| ends_sessions(operation)) {
+        gate.app.store().end_sessions(user).await?;
     }
-    let (action, ends_sessions) = match operation {
-        Operation::ChangePassword => (Action::PasswordChanged, true),
-        Operation::Deactivate => (Action::Deactivated, true),
-        Operation::DeleteDevice | Operation::DeleteDevices => (Action::DevicesDeleted, false),
-        Operation::UploadSigningKeys => (Action::CrossSigningUploaded, false),
+    Ok(())
+}
+
+/// After an operation of the user whom the gate knows: what the homeserver has
+/// answered, or nothing that can be understood. Then nobody knows what it did.
+pub(crate) async fn performed(gate: &Gate<'_>, operation: Operation, status: Option<StatusCode>) {
+    let Some(user) = concerned(gate) else { return };
+    let done = status == Some(StatusCode::OK);
+    let unknown = status.is_none_or(|status| status.is_server_error());
+    let action = match operation {
+        Operation::ChangePassword => Action::PasswordChanged,
+        Operation::Deactivate => Action::Deactivated,
+        Operation::DeleteDevice | Operation::DeleteDevices => Action::DevicesDeleted,
+        Operation::UploadSigningKeys => Action::CrossSigningUploaded,
         Operation::Register | Operation::AddThirdParty | Operation::AddThirdPartyDeprecated => {
             return;
         }
     };
-    if ends_sessions {
-        end_sessions(gate, user).await;
+    match (ends_sessions(operation), done) {
+        (true, true) => end_all(gate, user, action).await,
+        (true, false) if unknown => end_all(gate, user, Action::SessionsEnded).await,
+        (false, true) => record(gate, user.clone(), action).await,
+        (_, false) => {}
     }
-    record(gate, user.clone(), action).await;
 }
 
 /// After a login of this user.
@@ -40,14 +52,20 @@ pub(crate) async fn logged_in(gate: &Gate<'_>, user: OwnedUserId, status: Status
     }
 }
 
+/// The user for whom something follows here.
+fn concerned<'g>(gate: &'g Gate<'_>) -> Option<&'g OwnedUserId> {
+    gate.user.as_ref().filter(|_| !gate.app.homeserver().shares_the_store())
+}
+
+const fn ends_sessions(operation: Operation) -> bool {
+    matches!(operation, Operation::ChangePassword | Operation::Deactivate)
+}
+
 /// A session that has passed a stage is void once the password has changed, and
 /// so is an app password that whoever knew it may have made.
-async fn end_sessions(gate: &Gate<'_>, user: &OwnedUserId) {
-    let store = gate.app.store();
-    let revoked = gate.event(user.clone(), Action::AppPasswordRevoked, gate.app.now());
-    let ended =
-        [store.end_sessions(user).await, store.revoke_app_passwords(user, revoked).await.map(drop)];
-    for error in ended.into_iter().filter_map(Result::err) {
+async fn end_all(gate: &Gate<'_>, user: &OwnedUserId, action: Action) {
+    let event = gate.event(user.clone(), action, gate.app.now());
+    if let Err(error) = gate.app.store().end_all(user, event).await {
         let error = &error as &dyn std::error::Error;
         tracing::error!(error, "sessions or app passwords outlive a change of the password");
     }

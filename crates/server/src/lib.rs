@@ -33,6 +33,7 @@ pub mod routes;
 mod serve;
 mod settings;
 mod texts;
+mod to_the_end;
 mod two_factor;
 mod uia;
 mod unread;

@@ -8,8 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use myelin_homeserver::{AtOnce, Context, Device, PasswordCheck, PasswordEvidence, Refusal};
-use myelin_storage::{Action, Factors, Outcome, Spend, TokenDigest, Version};
-use myelin_uia::{Authenticated, Binding, Flows, Progress, Session, Stage};
+use myelin_storage::{Action, Epoch, Factors, Outcome, Spend, TokenDigest};
+use myelin_uia::{Binding, Flows, Progress, Session, Stage};
 use ruma::{
     OwnedUserId, ServerName, UserId,
     api::{client::uiaa::UserIdentifier, error::ErrorKind},
@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     mint::{mint, release},
     texts,
-    uia::{Auth, Evidence, Gate, Passed, Purpose, string},
+    uia::{Auth, Evidence, Gate, Proved, Purpose, string},
 };
 
 pub(crate) const ENDPOINT: &str = "login";
@@ -113,8 +113,7 @@ impl Login<'_> {
             Auth::Session(named) => {
                 let found = self.gate.lookup(&named.id).await?;
                 self.check(&found.0)?;
-                let Passed { proof, version, before: _ } = self.gate.execute(found).await?;
-                return self.mint(proof, version).await;
+                return self.mint(self.gate.execute(found).await?.proved).await;
             }
             Auth::Absent | Auth::Attempt { session: None, .. } => {
                 let (session, factors) = self.gate.open().await?;
@@ -127,7 +126,7 @@ impl Login<'_> {
             return self.password(evidence, Some(session), None).await;
         }
         match self.gate.attempt((session, factors), &evidence).await? {
-            (Progress::Done(proof), version) => self.mint(proof, version).await,
+            (Progress::Done(proof), epoch) => self.mint(Proved { proof, epoch }).await,
             (Progress::More(session), _) => Err(self.gate.ask(&session, None, None)),
         }
     }
@@ -147,10 +146,10 @@ impl Login<'_> {
         error: Option<&str>,
     ) -> Result<Response, Error> {
         if anonymous.is_none()
-            && let Some((user, version)) =
+            && let Some((user, epoch)) =
                 app_password::redeem(self.gate.app, self.gate.context, evidence).await?
         {
-            return self.alone(user, Stage::AppPassword, version).await;
+            return self.alone(user, Stage::AppPassword, epoch).await;
         }
         let settings = self.gate.app.settings();
         settings.check_native(NativeLogin::Nobody)?;
@@ -170,7 +169,7 @@ impl Login<'_> {
         let session = self.session_of(user);
         let flows = self.gate.flows(Some(&factors), &session);
         match self.pass(session, Stage::Password, &flows)? {
-            Progress::Done(proof) => self.mint(proof, Some(factors.version)).await,
+            Progress::Done(proof) => self.mint(Proved { proof, epoch: factors.epoch }).await,
             Progress::More(session) => self.ask_second(session, &factors, error).await,
         }
     }
@@ -237,7 +236,7 @@ impl Login<'_> {
         let event = self.gate.event(user, Action::PasswordPassed, self.gate.app.now());
         self.gate.keep(&session, Some(event)).await?;
         // Nobody has seen the session's name yet.
-        check_unchanged(self.gate.app, factors, 0).await?;
+        check_unchanged(self.gate.app, &factors.user, factors.epoch).await?;
         Err(self.gate.ask(&session, Some(factors), error))
     }
 
@@ -249,14 +248,13 @@ impl Login<'_> {
         };
         let digest = TokenDigest(Sha256::digest(token).into());
         let app = self.gate.app;
-        let Some((user, version)) = app.store().redeem_login_token(&digest, app.now()).await?
-        else {
+        let Some((user, epoch)) = app.store().redeem_login_token(&digest, app.now()).await? else {
             return Err(Refusal::forbidden(texts::WRONG_TOKEN).into());
         };
         // The policy may be younger than the token.
         let factors = app.store().lookup_factors(&user).await?;
         app.settings().check_policy(&user, factors.protect())?;
-        self.alone(user, Stage::Token, version).await
+        self.alone(user, Stage::Token, epoch).await
     }
 
     /// Logs in whoever has passed a stage that is enough alone.
@@ -264,10 +262,10 @@ impl Login<'_> {
         &self,
         user: OwnedUserId,
         stage: Stage,
-        version: Version,
+        epoch: Epoch,
     ) -> Result<Response, Error> {
         match self.pass(self.session_of(user), stage, &Flows::new([[stage]]))? {
-            Progress::Done(proof) => self.mint(proof, Some(version)).await,
+            Progress::Done(proof) => self.mint(Proved { proof, epoch }).await,
             Progress::More(session) => Err(self.gate.ask(&session, None, None)),
         }
     }
@@ -300,21 +298,16 @@ impl Login<'_> {
         Ok(admitted.complete())
     }
 
-    /// `version` is that of the user's factors since the last stage.
-    async fn mint(
-        &self,
-        proof: Authenticated,
-        version: Option<Version>,
-    ) -> Result<Response, Error> {
-        let device = match proof.memo() {
+    async fn mint(&self, proved: Proved) -> Result<Response, Error> {
+        let device = match proved.proof.memo() {
             Some(memo) => AskedDevice::from_memo(memo),
             None => self.asked.clone(),
         };
-        let (Some(user), Some(version)) = (proof.user().map(ToOwned::to_owned), version) else {
+        let Some(user) = proved.proof.user().map(ToOwned::to_owned) else {
             return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
         };
         let Gate { app, context, .. } = self.gate;
-        let response = mint(app, proof, device.into(), version, context).await?;
+        let response = mint(app, proved, device.into(), context).await?;
         elsewhere::logged_in(&self.gate, user, response.status()).await;
         Ok(response)
     }
@@ -351,10 +344,10 @@ pub(crate) async fn verified(
 }
 
 /// A change of the password or the factors voids what was passed before it,
-/// also while it is being passed. `own` are the changes that belong to it.
-pub(crate) async fn check_unchanged(app: &App, before: &Factors, own: i64) -> Result<(), Error> {
-    let now = app.store().lookup_factors(&before.user).await?;
-    if now.version.0 == before.version.0 + own { Ok(()) } else { Err(Error::Contended) }
+/// also while it is being passed: the user's factors must still be in `epoch`.
+pub(crate) async fn check_unchanged(app: &App, user: &UserId, epoch: Epoch) -> Result<(), Error> {
+    let now = app.store().lookup_factors(user).await?.epoch;
+    if now == epoch { Ok(()) } else { Err(Error::Contended) }
 }
 
 /// Whom an identifier names, as far as its text tells.

@@ -2,37 +2,35 @@
 
 use axum::response::Response;
 use myelin_homeserver::{Context, Device, LoggedIn, Provisional, Refusal};
-use myelin_storage::Version;
 use myelin_uia::Authenticated;
 
-use crate::{App, error::Error, texts};
+use crate::{App, error::Error, texts, uia::Proved};
 
-/// Logs in at the homeserver, unless the user's password or factors have
-/// changed since `version`: what voids a session voids a login that is being
-/// made, too.
+/// Logs in at the homeserver, unless the epoch of the proof has passed: what
+/// voids a session voids a login that is being made, too.
 pub(crate) async fn mint(
     app: &App,
-    proof: Authenticated,
+    Proved { proof, epoch }: Proved,
     device: Device,
-    version: Version,
     context: &Context,
 ) -> Result<Response, Error> {
-    let chosen = device.device_id.is_some();
-    let (login, proof) = match app.homeserver().log_in(proof, device, version, context).await? {
+    let chosen = device.device_id.clone();
+    let (login, proof) = match app.homeserver().log_in(proof, device, epoch, context).await? {
         LoggedIn::Answered(response) => return Ok(response),
         LoggedIn::Provisional(login, proof) => (login, proof),
     };
     let trouble = match app.store().lookup_factors(login.user()).await {
-        Ok(factors) if factors.version == version => {
+        Ok(factors) if factors.epoch == epoch => {
             return release(app, login, &proof, context).await;
         }
         Ok(_) => Refusal::forbidden(texts::CHANGED).into(),
         Err(error) => error.into(),
     };
-    if chosen {
+    if let Some(device) = chosen {
         // The device may be older, and would go with its keys. Nobody has the
         // token, which is forgotten here.
-        tracing::warn!("a login is left at the homeserver that nobody was told of");
+        let user = login.user();
+        tracing::warn!(%user, %device, "a login is left that nobody was told of");
     } else {
         app.homeserver().undo(login, context).await?;
     }

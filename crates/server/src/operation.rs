@@ -16,7 +16,7 @@ use crate::{
     login_token, relay,
     routes::{Action, ROUTES, Route},
     texts,
-    uia::{Auth, Gate, Passed, Purpose},
+    uia::{Auth, Gate, Passed, Proved, Purpose},
 };
 
 /// An operation of the homeserver: gate, then perform.
@@ -46,19 +46,27 @@ pub(crate) async fn run(
     if forwards {
         app.take_password(&call.context)?;
     }
-    let passed = gate.authorise(&mut auth).await?;
+    let Passed { proved: Proved { proof, epoch }, before } = gate.authorise(&mut auth).await?;
     if forwards {
         request.password = auth.into_password();
+    } else {
+        elsewhere::performs(&gate, operation).await?;
     }
-    match homeserver.perform(passed.proof, request, &call.context).await? {
-        Performed::Answered(response) => {
+    match homeserver.perform(proof, request, &call.context).await {
+        Ok(Performed::Answered(response)) => {
             if forwards && response.status().is_success() {
                 app.give_password_back(&call.context);
             }
-            elsewhere::performed(&gate, operation, response.status()).await;
+            elsewhere::performed(&gate, operation, Some(response.status())).await;
             Ok(response)
         }
-        Performed::WrongPassword => Err(gate.reopen(passed.before, texts::WRONG_PASSWORD).await?),
+        Ok(Performed::WrongPassword) => {
+            Err(gate.reopen(before, epoch, texts::WRONG_PASSWORD).await?)
+        }
+        Err(error) => {
+            elsewhere::performed(&gate, operation, None).await;
+            Err(error.into())
+        }
     }
 }
 
@@ -104,14 +112,14 @@ pub(crate) async fn login_token(app: &App, mut call: Call) -> Result<Response, E
     let factors = app.store().lookup_factors(&identity.user).await?;
     app.settings().check_policy(&identity.user, factors.protect())?;
     let gate = call.gate(app, &identity);
-    let Passed { proof, version, before: _ } = gate.authorise(&mut auth).await?;
+    let Proved { proof, epoch } = gate.authorise(&mut auth).await?.proved;
     // The proof is for this user's request: the binding says so.
-    let (Some(user), Some(version)) = (proof.user().map(ToOwned::to_owned), version) else {
+    let Some(user) = proof.user().map(ToOwned::to_owned) else {
         return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
     };
     let lifetime = app.settings().login_token_lifetime;
     let event = gate.event(user, Done::LoginTokenIssued, app.now());
-    let token = login_token::issue(app, lifetime, version, event).await?;
+    let token = login_token::issue(app, lifetime, epoch, event).await?;
     let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
     Ok(Json(json!({"login_token": *token, "expires_in_ms": lifetime})).into_response())
 }

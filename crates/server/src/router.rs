@@ -20,6 +20,7 @@ use crate::{
     paths::{self, Way},
     refused::is_refused,
     routes::{Action, Route},
+    to_the_end::to_the_end,
     two_factor,
     unread::unread,
     well_known,
@@ -78,7 +79,8 @@ async fn dispatch(app: &App, way: Way, context: Context, request: Request) -> Re
         Way::Route(route, parameters) => {
             let answer = Box::pin(async move {
                 let call = Call::read(app, context, route, parameters, request).await?;
-                answer(app, call).await
+                let app = app.clone();
+                to_the_end(async move { answer(&app, call).await }).await
             });
             let mut response = answer.await.unwrap_or_else(IntoResponse::into_response);
             // Sessions, codes, secrets, tokens: nothing of ours is for a cache.

@@ -13,7 +13,7 @@ pub(crate) const UNKNOWN_SESSION: &str =
 pub(crate) const OUT_OF_ORDER: &str = WRONG_CODE;
 pub(crate) const OTHER_REQUEST: &str =
     "This authentication session belongs to another request. Start again.";
-pub(crate) const CHANGED: &str = "The account was changed meanwhile. Log in again.";
+pub(crate) const CHANGED: &str = "The account was changed meanwhile. Start again.";
 pub(crate) const OTHER_USER: &str = "Confirm with your own account.";
 pub(crate) const WAIT: &str = "Too many wrong codes. Wait a while before the next one.";
 pub(crate) const REQUIRED: &str =

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use myelin_ambient::Timestamp;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
-use crate::{Error, Event, Outcome, Version};
+use crate::{Epoch, Error, Event, Outcome};
 
 /// SHA-256 of a token: what is kept of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -149,7 +149,7 @@ pub enum Refreshed {
 #[async_trait]
 pub trait Accounts: Debug + Send + Sync {
     /// Registers, with the first login if there is one. The user's factors have
-    /// a version from here on, so that a new password makes old decisions stale.
+    /// an epoch from here on, so that a new password makes old decisions stale.
     async fn create(
         &self,
         account: &NewAccount,
@@ -161,8 +161,7 @@ pub trait Accounts: Debug + Send + Sync {
     async fn lookup(&self, user: &UserId) -> Result<Option<Account>, Error>;
 
     /// Sets the password's hash, logs devices out, ends the user's sessions,
-    /// login tokens, set-ups and app passwords, and raises the version of the
-    /// user's factors.
+    /// login tokens, set-ups and app passwords, and begins an epoch.
     async fn set_password(
         &self,
         user: &UserId,
@@ -178,14 +177,14 @@ pub trait Accounts: Debug + Send + Sync {
     /// Logs in on a device; `false` if the account is gone or closed. A user
     /// has at most a thousand devices; the one seen longest ago makes room.
     ///
-    /// `version` is that of the factors that were read before the password was
+    /// `epoch` is that of the factors that were read before the password was
     /// checked; [`Outcome::Stale`] where the factors or the password have
     /// changed since.
     async fn log_in(
         &self,
         user: &UserId,
         login: &DeviceLogin,
-        version: Option<Version>,
+        epoch: Option<Epoch>,
         now: Timestamp,
         event: Event,
     ) -> Result<Outcome<bool>, Error>;

@@ -7,7 +7,7 @@ use myelin_ambient::Timestamp;
 use myelin_two_factor::{AppPasswordId, Name};
 use ruma::UserId;
 
-use crate::{Error, Event, Outcome, TokenDigest, Version};
+use crate::{Epoch, Error, Event, Outcome, TokenDigest};
 
 /// App passwords that a user may have.
 pub const APP_PASSWORDS: u32 = 20;
@@ -50,13 +50,13 @@ pub trait AppPasswords: Debug + Send + Sync {
     /// Keeps a new app password, made at the event's time; `false` if the user
     /// has [`APP_PASSWORDS`].
     ///
-    /// `version` is that of the factors on which it was decided;
+    /// `epoch` is that of the factors on which it was decided;
     /// [`Outcome::Stale`] where they, or the password, have changed since.
     async fn create_app_password(
         &self,
         user: &UserId,
         password: &NewAppPassword,
-        version: Version,
+        epoch: Epoch,
         event: Event,
     ) -> Result<Outcome<bool>, Error>;
 
@@ -67,14 +67,14 @@ pub trait AppPasswords: Debug + Send + Sync {
     /// this digest. None if the user has no such app password, and then nothing
     /// is written. Its id becomes the event's detail.
     ///
-    /// The answer is the version of the user's factors: whatever ends the app
-    /// password raises it, so a login on that version is one before the end.
+    /// The answer is the epoch of the user's factors: whatever ends the app
+    /// password raises it, so a login on that epoch is one before the end.
     async fn redeem_app_password(
         &self,
         user: &UserId,
         digest: &TokenDigest,
         event: Event,
-    ) -> Result<Option<Version>, Error>;
+    ) -> Result<Option<Epoch>, Error>;
 
     /// Ends an app password of this user; `false` if the user has none with this
     /// id. Decisions that are being made about the user become stale.
@@ -84,9 +84,4 @@ pub trait AppPasswords: Debug + Send + Sync {
         id: &AppPasswordId,
         event: Event,
     ) -> Result<bool, Error>;
-
-    /// Ends all app passwords of the user: to be called when a password has
-    /// changed that is kept elsewhere. Says how many there were; without any,
-    /// nothing is written.
-    async fn revoke_app_passwords(&self, user: &UserId, event: Event) -> Result<u64, Error>;
 }

@@ -82,11 +82,14 @@ pub enum Action {
     AppPasswordRevoked,
     /// New cross-signing keys were allowed on the account page.
     SigningKeysAllowed,
+    /// All sessions, tokens and app passwords were ended: the homeserver may have
+    /// changed the password, and has not said so.
+    SessionsEnded,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Registered,
         Self::LoggedIn,
         Self::PasswordPassed,
@@ -114,6 +117,7 @@ impl Action {
         Self::AppPasswordUsed,
         Self::AppPasswordRevoked,
         Self::SigningKeysAllowed,
+        Self::SessionsEnded,
     ];
 
     /// The action's name in the database and in the logs.
@@ -146,6 +150,7 @@ impl Action {
             Self::AppPasswordUsed => "app_password_used",
             Self::AppPasswordRevoked => "app_password_revoked",
             Self::SigningKeysAllowed => "signing_keys_allowed",
+            Self::SessionsEnded => "sessions_ended",
         }
     }
 

@@ -13,31 +13,32 @@ use ruma::OwnedUserId;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version(pub i64);
 
-impl Version {
-    /// The version after one change.
+/// Grows with every change that voids what the user has proven: a new password,
+/// a factor that comes or goes, the end of all sessions. What is given out on a
+/// proof (a login, a token, an app password) is given only in the epoch of the
+/// proof. A code that is spent or counted begins no epoch: of two logins at once,
+/// neither voids the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Epoch(pub i64);
+
+impl Epoch {
+    /// The epoch after one such change.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
-
-    /// The version after a stage was passed that spends this.
-    #[must_use]
-    pub const fn after(self, spend: &Spend) -> Self {
-        match spend {
-            Spend::Nothing => self,
-            Spend::Totp { .. } | Spend::Recovery { .. } => self.next(),
-        }
-    }
 }
 
 /// Everything about one user's second factors. A user without any has the
-/// [`Version`] zero and empty lists.
+/// [`Version`] and the [`Epoch`] zero, and empty lists.
 #[derive(Clone, Debug)]
 pub struct Factors {
     /// Whose.
     pub user: OwnedUserId,
     /// The version of all that follows.
     pub version: Version,
+    /// The epoch. Whatever raises it raises the version, too.
+    pub epoch: Epoch,
     /// Failures of codes, over all authenticators, sessions and endpoints.
     pub totp: Throttle,
     /// Failures of recovery codes; a counter of its own.

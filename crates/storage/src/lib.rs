@@ -44,7 +44,7 @@ pub use app_passwords::{APP_PASSWORDS, AppPasswords, ListedAppPassword, NewAppPa
 pub use error::Error;
 pub use event::{Action, Actor, Event, Origin, RecordedEvent};
 pub use factors::{
-    Change, Enrolled, Factors, NewRecoveryCodes, RecoveryCodes, SealedSecret, Spend, Version,
+    Change, Enrolled, Epoch, Factors, NewRecoveryCodes, RecoveryCodes, SealedSecret, Spend, Version,
 };
 pub use keyring::{FileKeySource, FixedKeySource, Key, KeySource, Keyring, KeyringError};
 pub use open::{Database, OpenOptions, Quota, Schema, open};

@@ -17,11 +17,13 @@ type Source = (i64, &'static str, &'static str);
 const SQLITE: &[Source] = &[
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "pages", include_str!("../migrations/sqlite/0002_pages.sql")),
+    (3, "epoch", include_str!("../migrations/sqlite/0003_epoch.sql")),
 ];
 
 const POSTGRES: &[Source] = &[
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
     (2, "pages", include_str!("../migrations/postgres/0002_pages.sql")),
+    (3, "epoch", include_str!("../migrations/postgres/0003_epoch.sql")),
 ];
 
 pub(crate) fn sqlite() -> Migrator {

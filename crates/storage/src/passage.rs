@@ -6,7 +6,7 @@ use myelin_uia::{Admitted, Executable, Session};
 use ruma::OwnedUserId;
 
 use crate::{
-    Error, Factors, Spend, Version,
+    Epoch, Error, Factors, Spend, Version,
     values::{join_stages, millis},
 };
 
@@ -21,7 +21,8 @@ pub(crate) struct Claim {
 impl Claim {
     /// Changes no counter yet.
     pub(crate) fn of(factors: &Factors) -> Self {
-        let Factors { user, version, totp, recovery, authenticators: _, codes: _ } = factors;
+        let Factors { user, version, epoch: _, totp, recovery, authenticators: _, codes: _ } =
+            factors;
         Self {
             user: user.clone(),
             version: *version,
@@ -39,9 +40,9 @@ pub(crate) enum Spent {
 
 /// What passing a stage depends on.
 pub(crate) enum Cost {
-    /// Nothing is used up; the user's version, where there is a user, must be
-    /// the one that was read.
-    Nothing(Option<(OwnedUserId, Version)>),
+    /// Nothing is used up; the user's epoch, where there is a user, must be the
+    /// one that was read.
+    Nothing(Option<(OwnedUserId, Epoch)>),
     /// A code is used up, and the version raised.
     Code(Claim, Spent),
 }
@@ -51,7 +52,7 @@ impl Cost {
         let read = || factors.ok_or(Error::Decision { what: "the user's factors are missing" });
         Ok(match spend {
             Spend::Nothing => {
-                Self::Nothing(factors.map(|factors| (factors.user.clone(), factors.version)))
+                Self::Nothing(factors.map(|factors| (factors.user.clone(), factors.epoch)))
             }
             Spend::Totp { authenticator, step, throttle } => Self::Code(
                 Claim { totp: throttle, ..Claim::of(read()?) },

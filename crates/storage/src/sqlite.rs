@@ -45,7 +45,6 @@ mod pass_stage;
 mod request;
 #[path = "sql/mod.rs"]
 mod sql;
-mod version;
 
 use backend::Backend;
 use connection::{Columns, Connection, Query, Row, query};

@@ -9,8 +9,8 @@ use myelin_uia::{Admitted, Authenticated, Executable, Progress, Session, Session
 use ruma::{OwnedUserId, UserId};
 
 use crate::{
-    AppPasswords, Change, Enrolled, Error, Event, Factors, Origin, RecordedEvent, SealedSecret,
-    Spend, TokenDigest, Version, WebStore,
+    AppPasswords, Change, Enrolled, Epoch, Error, Event, Factors, Origin, RecordedEvent,
+    SealedSecret, Spend, TokenDigest, WebStore,
 };
 
 /// Login tokens that a user may have at a time.
@@ -74,8 +74,9 @@ pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
 
     /// Commits that a stage was passed: spends what it uses up, advances the
     /// session (or ends it, where the stage finishes the flow), and writes
-    /// `event`. `factors` are those that the decision was made on: their version
-    /// is compared wherever they are given, and raised where something is spent.
+    /// `event`. `factors` are those that the decision was made on: their epoch is
+    /// compared wherever they are given, and where something is spent, their
+    /// version, which is raised.
     ///
     /// [`Outcome::Stale`] where the factors have changed, or the session has
     /// moved on, expired, or gone.
@@ -125,30 +126,33 @@ pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
     /// Keeps a login token (`m.login.token`). A user has at most
     /// [`LOGIN_TOKENS`]; the one that runs out first makes room.
     ///
-    /// `version` is that of the factors on which it was decided;
+    /// `epoch` is that of the factors on which it was decided;
     /// [`Outcome::Stale`] where it has passed.
     async fn create_login_token(
         &self,
         token: &TokenDigest,
         user: &UserId,
-        version: Version,
+        epoch: Epoch,
         expires: Timestamp,
         event: Event,
     ) -> Result<Outcome<()>, Error>;
 
-    /// Spends a login token: whom it names, once, while it lasts. The version is
+    /// Spends a login token: whom it names, once, while it lasts. The epoch is
     /// that of the user's factors: whatever ends the token raises it, so a login
-    /// on that version is one before the end.
+    /// on that epoch is one before the end.
     async fn redeem_login_token(
         &self,
         token: &TokenDigest,
         now: Timestamp,
-    ) -> Result<Option<(OwnedUserId, Version)>, Error>;
+    ) -> Result<Option<(OwnedUserId, Epoch)>, Error>;
 
     /// Ends all sessions, login tokens, grants and set-ups of the user, and makes
-    /// every decision stale that is being made about the user. App passwords stay: see
-    /// [`AppPasswords::revoke_app_passwords`].
+    /// every decision stale that is being made about the user. App passwords stay.
     async fn end_sessions(&self, user: &UserId) -> Result<(), Error>;
+
+    /// Ends all that [`Self::end_sessions`] does, and all app passwords: to be
+    /// called when a password has changed that is kept elsewhere.
+    async fn end_all(&self, user: &UserId, event: Event) -> Result<(), Error>;
 
     /// Appends to the audit log.
     async fn record(&self, event: Event) -> Result<(), Error>;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use myelin_ambient::Timestamp;
 use ruma::{OwnedUserId, UserId};
 
-use crate::{Error, Event, Factors, Outcome, TokenDigest, Version};
+use crate::{Epoch, Error, Event, Factors, Outcome, TokenDigest};
 
 /// Sessions of the pages that a user may have at a time.
 pub const WEB_SESSIONS: u32 = 16;
@@ -42,13 +42,13 @@ pub trait WebStore: Debug + Send + Sync {
     /// Keeps a new session of the pages. A user has at most [`WEB_SESSIONS`]; the
     /// one that was not used for longest makes room.
     ///
-    /// `version` is that of the user's factors on which it was decided;
+    /// `epoch` is that of the user's factors on which it was decided;
     /// [`Outcome::Stale`] where they, or the password, have changed since.
     async fn open_web_session(
         &self,
         id: &TokenDigest,
         session: &WebSession,
-        version: Version,
+        epoch: Epoch,
         event: Option<Event>,
     ) -> Result<Outcome<()>, Error>;
 
@@ -66,22 +66,23 @@ pub trait WebStore: Debug + Send + Sync {
 
     /// Keeps a grant: what `digest` stands for may be done once without further
     /// proof. One that is there lasts until the new end. A user has at most
-    /// [`GRANTS`]; the one that runs out first makes room. `version` as in
+    /// [`GRANTS`]; the one that runs out first makes room. `epoch` as in
     /// [`Self::open_web_session`].
     async fn put_grant(
         &self,
         digest: &TokenDigest,
         user: &UserId,
-        version: Version,
+        epoch: Epoch,
         expires: Timestamp,
         event: Event,
     ) -> Result<Outcome<()>, Error>;
 
-    /// Spends a grant of this user; `false` if there is none, or no more.
+    /// Spends a grant of this user; none if there is none, or no more. The epoch
+    /// is that of the user's factors: whatever ends the grant begins another.
     async fn redeem_grant(
         &self,
         digest: &TokenDigest,
         user: &UserId,
         now: Timestamp,
-    ) -> Result<bool, Error>;
+    ) -> Result<Option<Epoch>, Error>;
 }

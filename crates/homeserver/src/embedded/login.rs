@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use myelin_storage::{Action, DeviceLogin, Outcome, Version};
+use myelin_storage::{Action, DeviceLogin, Epoch, Outcome};
 use myelin_uia::Authenticated;
 use ruma::api::{client::session::login, error::ErrorKind};
 
@@ -38,7 +38,7 @@ impl State {
         &self,
         proof: &Authenticated,
         device: &Device,
-        as_of: Version,
+        as_of: Epoch,
         context: &Context,
     ) -> Result<Response, Failure> {
         let user = proof
@@ -55,7 +55,7 @@ impl State {
                 return Err(refusal.into());
             }
             Outcome::Stale => {
-                let text = "The account was changed meanwhile. Log in again.";
+                let text = "The account was changed meanwhile. Start again.";
                 return Err(Refusal::forbidden(text).into());
             }
         }

@@ -31,7 +31,7 @@ use axum::{
     extract::Request,
     response::{IntoResponse, Response},
 };
-use myelin_storage::Version;
+use myelin_storage::Epoch;
 use myelin_uia::{Authenticated, Flows, Stage};
 use ruma::{ServerName, api::client::uiaa::UserIdentifier};
 use tower::ServiceExt;
@@ -88,7 +88,7 @@ impl Homeserver for Embedded {
         &self,
         proof: Authenticated,
         device: Device,
-        as_of: Version,
+        as_of: Epoch,
         context: &Context,
     ) -> Result<LoggedIn, Error> {
         let answer = self.state.log_in(&proof, &device, as_of, context).await;

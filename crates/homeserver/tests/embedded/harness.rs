@@ -14,7 +14,7 @@ use myelin_homeserver::{
     embedded::{Embedded, EmbeddedOptions, PasswordParameters, RegistrationPolicy},
 };
 use myelin_storage::{
-    Action, Database, FixedKeySource, Key, Keyring, OpenOptions, Quota, Version, open,
+    Action, Database, Epoch, FixedKeySource, Key, Keyring, OpenOptions, Quota, open,
 };
 use myelin_uia::{Authenticated, Binding, DEFAULT_LIFETIME, Flows, Progress, Session, Stage};
 use ruma::{OwnedUserId, UserId, api::client::uiaa::UserIdentifier, server_name};
@@ -155,18 +155,13 @@ impl Home {
     }
 
     pub(crate) async fn log_in(&self, user: &UserId, device: Device) -> Reply {
-        let version = self.database.store.lookup_factors(user).await.unwrap().version;
-        self.log_in_as_of(user, device, version).await
+        let epoch = self.database.store.lookup_factors(user).await.unwrap().epoch;
+        self.log_in_as_of(user, device, epoch).await
     }
 
-    /// A login on a proof that is good for this version.
-    pub(crate) async fn log_in_as_of(
-        &self,
-        user: &UserId,
-        device: Device,
-        version: Version,
-    ) -> Reply {
-        let login = self.embedded.log_in(proof(Some(user)), device, version, &context()).await;
+    /// A login on a proof that is good for this epoch.
+    pub(crate) async fn log_in_as_of(&self, user: &UserId, device: Device, epoch: Epoch) -> Reply {
+        let login = self.embedded.log_in(proof(Some(user)), device, epoch, &context()).await;
         match login.unwrap() {
             LoggedIn::Answered(response) => Reply::of(response).await,
             login @ LoggedIn::Provisional(..) => panic!("{login:?}"),

@@ -1,6 +1,6 @@
 use http::Method;
 use myelin_homeserver::{Device, Homeserver, Operation};
-use myelin_storage::{Action, Version};
+use myelin_storage::{Action, Epoch};
 use ruma::user_id;
 use serde_json::json;
 
@@ -65,7 +65,7 @@ async fn nobody_logs_in_to_an_account_that_is_closed_or_missing() {
 async fn a_proof_without_a_user_logs_nobody_in() {
     let home = Home::open().await;
     let context = context();
-    let login = home.embedded.log_in(proof(None), Device::default(), Version(0), &context);
+    let login = home.embedded.log_in(proof(None), Device::default(), Epoch(0), &context);
     assert!(login.await.is_err());
 }
 
@@ -73,7 +73,7 @@ async fn a_proof_without_a_user_logs_nobody_in() {
 async fn a_proof_from_before_a_change_logs_nobody_in() {
     let home = Home::open().await;
     let alice = home.user("alice").await;
-    let before = home.database.store.lookup_factors(&alice.user).await.unwrap().version;
+    let before = home.database.store.lookup_factors(&alice.user).await.unwrap().epoch;
     home.database.store.end_sessions(&alice.user).await.unwrap();
     let login = home.log_in_as_of(&alice.user, Device::default(), before).await;
     login.refused(403, "M_FORBIDDEN");

@@ -3,7 +3,7 @@
 
 use http::Method;
 use myelin_homeserver::{Error, Homeserver, Operation, Performed, Silent};
-use myelin_storage::Version;
+use myelin_storage::Epoch;
 use serde_json::json;
 
 use crate::script::{
@@ -24,7 +24,7 @@ async fn no_login_comes_of_an_empty_answer() {
             let login = adapter.log_in_at_once(&evidence(), &device(), &context()).await;
             assert!(login.is_err(), "{body}: {login:?}");
         }
-        let minted = server.synapse().log_in(proof(), device(), Version(0), &context()).await;
+        let minted = server.synapse().log_in(proof(), device(), Epoch(0), &context()).await;
         assert!(minted.is_err(), "{body}: {minted:?}");
     }
 }
@@ -40,7 +40,7 @@ async fn an_empty_answer_after_a_checked_password_is_no_login() {
         .await;
         let generic = server.generic();
         check(&generic).await.unwrap();
-        let login = generic.log_in(proof(), device(), Version(0), &context()).await;
+        let login = generic.log_in(proof(), device(), Epoch(0), &context()).await;
         assert!(matches!(login, Err(Error::Unexpected(_))), "{body}: {login:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! A login that is not exactly the one that was asked for does not stay.
 
 use myelin_homeserver::{AtOnce, Error, Homeserver, LoggedIn, PasswordCheck};
-use myelin_storage::Version;
+use myelin_storage::Epoch;
 
 use crate::script::{Asked, Scripted, alice, check, context, device, evidence, login_of, proof};
 
@@ -20,7 +20,7 @@ async fn a_login_of_another_user_than_the_checked_one_is_undone_and_refused() {
     let generic = server.generic();
     let check = check(&generic).await;
     assert!(matches!(check, Ok(PasswordCheck::Verified(user)) if user == alice()));
-    let login = generic.log_in(proof(), device(), Version(0), &context()).await;
+    let login = generic.log_in(proof(), device(), Epoch(0), &context()).await;
     assert!(matches!(login, Err(Error::Unexpected(_))), "{login:?}");
     assert_eq!(server.logged_out(), ["of-the-check", "of-the-login"]);
 }
@@ -33,7 +33,7 @@ async fn a_minted_login_of_another_user_is_undone_and_refused() {
         _ => (200, "{}".to_owned()),
     })
     .await;
-    let login = server.synapse().log_in(proof(), device(), Version(0), &context()).await;
+    let login = server.synapse().log_in(proof(), device(), Epoch(0), &context()).await;
     assert!(matches!(login, Err(Error::Unexpected(_))), "{login:?}");
     assert_eq!(server.logged_out(), ["of-the-login"]);
 }
@@ -66,7 +66,7 @@ async fn where_it_cannot_be_undone_the_login_is_refused_all_the_same() {
     let generic = server.generic();
     let check = check(&generic).await;
     assert!(matches!(check, Ok(PasswordCheck::Verified(_))), "{check:?}");
-    let login = generic.log_in(proof(), device(), Version(0), &context()).await;
+    let login = generic.log_in(proof(), device(), Epoch(0), &context()).await;
     assert!(login.is_err(), "{login:?}");
     // Each was tried more than once.
     let tries = |token| server.logged_out().iter().filter(|tried| *tried == token).count();
@@ -100,7 +100,7 @@ async fn nobody_hears_of_a_login_before_the_version_is_compared() {
     crate::script::check(&generic).await.unwrap();
     let adapters: [&dyn Homeserver; 2] = [&generic, &synapse];
     for adapter in adapters {
-        let login = adapter.log_in(proof(), device(), Version(0), &context()).await.unwrap();
+        let login = adapter.log_in(proof(), device(), Epoch(0), &context()).await.unwrap();
         let LoggedIn::Provisional(login, _) = login else { panic!("{login:?}") };
         adapter.undo(login, &context()).await.unwrap();
     }

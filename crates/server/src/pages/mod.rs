@@ -40,7 +40,7 @@ use problem::Problem;
 pub use settings::{Logo, NotALogo, PageSettings};
 use visit::Visit;
 
-use crate::{App, routes::Page};
+use crate::{App, routes::Page, to_the_end::to_the_end};
 
 /// Answers for a page.
 pub(crate) async fn pages(app: &App, page: Page, context: Context, request: Request) -> Response {
@@ -48,13 +48,14 @@ pub(crate) async fn pages(app: &App, page: Page, context: Context, request: Requ
         return assets::serve(app, request.uri().path());
     }
     let mut visit = Visit::begin(app, context, request.headers(), request.uri());
-    let answered = answer(&mut visit, page, request).await;
-    answered.unwrap_or_else(|problem| reply::problem(&visit, &problem))
-}
-
-async fn answer(visit: &mut Visit, page: Page, request: Request) -> Result<Response, Problem> {
-    visit.read(request).await?;
-    handle(visit, page).await
+    if let Err(problem) = visit.read(request).await {
+        return reply::problem(&visit, &problem);
+    }
+    to_the_end(async move {
+        let answered = handle(&mut visit, page).await;
+        answered.unwrap_or_else(|problem| reply::problem(&visit, &problem))
+    })
+    .await
 }
 
 /// The table of contents.

@@ -8,17 +8,17 @@ use http::StatusCode;
 use myelin_homeserver::Refusal;
 use myelin_storage::{APP_PASSWORDS, Action, Event, ListedAppPassword, NewAppPassword, Outcome};
 use myelin_two_factor::{AppPassword, AppPasswordId, Name};
-use myelin_uia::Authenticated;
 use ruma::{UserId, api::error::ErrorKind};
 use serde_json::{Value, json};
 
-use super::{Owner, check_proof, id, name};
+use super::{Owner, id, name};
 use crate::{
     App,
     app_password::{check_allowed, digest},
     call::Call,
     error::Error,
     texts,
+    uia::Proved,
 };
 
 /// `GET /account/two-factor/app-passwords`: never a password.
@@ -52,9 +52,9 @@ pub(crate) async fn create(app: &App, mut call: Call) -> Result<Response, Error>
     let name = name(&call.body)?;
     // Before any proof: what could not be made costs nobody a code.
     check_room(app, &identity.user).await?;
-    let proof = call.gate(app, &identity).authorise(&mut auth).await?.proof;
+    let proved = call.gate(app, &identity).authorise(&mut auth).await?.proved;
     let owner = Owner::of(app, &call, &identity);
-    let (id, password) = make(&owner, name.clone(), &proof).await?;
+    let (id, password) = make(&owner, name.clone(), &proved).await?;
     let body = json!({"id": id.as_str(), "name": name.as_str(), "password": password.expose()});
     Ok(Json(body).into_response())
 }
@@ -70,25 +70,22 @@ pub(crate) async fn check_room(app: &App, user: &UserId) -> Result<(), Error> {
 pub(crate) async fn make(
     owner: &Owner<'_>,
     name: Name,
-    proof: &Authenticated,
+    proved: &Proved,
 ) -> Result<(AppPasswordId, AppPassword), Error> {
     let Owner { app, user, context: _ } = *owner;
     check_allowed(app)?;
     let password = AppPassword::generate(app.entropy());
     let id = AppPasswordId::generate(app.entropy());
     let new = NewAppPassword { id, name, digest: digest(&password) };
-    for _ in 0..16 {
-        let factors = app.store().lookup_factors(user).await?;
-        check_proof(proof, &factors)?;
-        let event = event(owner, Action::AppPasswordCreated, &new.id);
-        let made = app.store().create_app_password(user, &new, factors.version, event).await?;
-        match made {
-            Outcome::Committed(true) => return Ok((new.id, password)),
-            Outcome::Committed(false) => return Err(too_many().into()),
-            Outcome::Stale => {}
-        }
+    if proved.proof.user() != Some(user) {
+        return Err(Refusal::forbidden(texts::OTHER_REQUEST).into());
     }
-    Err(Error::Contended)
+    let event = event(owner, Action::AppPasswordCreated, &new.id);
+    match app.store().create_app_password(user, &new, proved.epoch, event).await? {
+        Outcome::Committed(true) => Ok((new.id, password)),
+        Outcome::Committed(false) => Err(too_many().into()),
+        Outcome::Stale => Err(Refusal::forbidden(texts::CHANGED).into()),
+    }
 }
 
 /// `DELETE /account/two-factor/app-passwords/{id}`: without proof, for it opens

@@ -12,13 +12,18 @@ use myelin_two_factor::{
     limits::{MAX_ACTIVE_AUTHENTICATORS, MAX_CONFIRM_FAILURES, PENDING_LIFETIME},
     totp,
 };
-use myelin_uia::Authenticated;
 use ruma::{UserId, api::error::ErrorKind};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Grounds, Owner, id, name, named, new_codes, shown};
-use crate::{App, call::Call, error::Error, texts, uia::string};
+use crate::{
+    App,
+    call::Call,
+    error::Error,
+    texts,
+    uia::{Proved, string},
+};
 
 /// `POST /account/two-factor/totp`: a pending authenticator, which protects
 /// nothing until it is confirmed. Its secret is shown here and never again.
@@ -26,8 +31,8 @@ pub(crate) async fn begin(app: &App, mut call: Call) -> Result<Response, Error> 
     let (identity, mut auth) = call.caller(app).await?;
     let name = name(&call.body)?;
     check_room(&app.store().lookup_factors(&identity.user).await?)?;
-    let proof = call.gate(app, &identity).authorise(&mut auth).await?.proof;
-    let pending = enrol(&Owner::of(app, &call, &identity), name, proof).await?;
+    let proved = call.gate(app, &identity).authorise(&mut auth).await?.proved;
+    let pending = enrol(&Owner::of(app, &call, &identity), name, proved).await?;
     Ok(shown_once(app, &identity.user, &pending))
 }
 
@@ -35,7 +40,7 @@ pub(crate) async fn begin(app: &App, mut call: Call) -> Result<Response, Error> 
 pub(crate) async fn enrol(
     owner: &Owner<'_>,
     name: Name,
-    proof: Authenticated,
+    proved: Proved,
 ) -> Result<Authenticator, Error> {
     let pending = Authenticator::enrol(name, owner.app.now(), owner.app.entropy());
     let begin = |factors: &Factors| {
@@ -44,7 +49,7 @@ pub(crate) async fn enrol(
         let begin = Change::Begin { id: pending.id.clone(), name: pending.name.clone(), secret };
         Ok((begin, Action::EnrolmentBegun, Some(pending.id.to_string()), ()))
     };
-    owner.change(&Grounds::Proof(proof), begin).await?;
+    owner.change(&Grounds::Proof(proved), begin).await?;
     Ok(pending)
 }
 

@@ -7,13 +7,12 @@ use axum::{
 use myelin_homeserver::Refusal;
 use myelin_storage::{Action, Change, Event, Factors};
 use myelin_two_factor::{Name, Status};
-use myelin_uia::Authenticated;
 use ruma::api::error::ErrorKind;
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Grounds, Owner, id, name, named, new_codes, shown};
-use crate::{App, call::Call, error::Error, texts};
+use crate::{App, call::Call, error::Error, texts, uia::Proved};
 
 /// `PUT /account/two-factor/totp/{id}`
 pub(crate) async fn rename(app: &App, call: Call) -> Result<Response, Error> {
@@ -56,19 +55,15 @@ pub(crate) async fn remove(app: &App, mut call: Call) -> Result<Response, Error>
         Grounds::Token
     } else {
         check_not_last(app, &factors)?;
-        Grounds::Proof(call.gate(app, &identity).authorise(&mut auth).await?.proof)
+        Grounds::Proof(call.gate(app, &identity).authorise(&mut auth).await?.proved)
     };
     end(&Owner::of(app, &call, &identity), id(&call), &grounds).await?;
     Ok(Json(json!({})).into_response())
 }
 
 /// Takes an authenticator away, after proof.
-pub(crate) async fn take_away(
-    owner: &Owner<'_>,
-    id: &str,
-    proof: Authenticated,
-) -> Result<(), Error> {
-    end(owner, id, &Grounds::Proof(proof)).await
+pub(crate) async fn take_away(owner: &Owner<'_>, id: &str, proved: Proved) -> Result<(), Error> {
+    end(owner, id, &Grounds::Proof(proved)).await
 }
 
 async fn end(owner: &Owner<'_>, id: &str, grounds: &Grounds) -> Result<(), Error> {
@@ -98,15 +93,15 @@ pub(crate) fn check_not_last(app: &App, factors: &Factors) -> Result<(), Refusal
 pub(crate) async fn regenerate(app: &App, mut call: Call) -> Result<Response, Error> {
     let (identity, mut auth) = call.caller(app).await?;
     check_active(&app.store().lookup_factors(&identity.user).await?)?;
-    let proof = call.gate(app, &identity).authorise(&mut auth).await?.proof;
-    let texts = new_set(&Owner::of(app, &call, &identity), proof).await?;
+    let proved = call.gate(app, &identity).authorise(&mut auth).await?.proved;
+    let texts = new_set(&Owner::of(app, &call, &identity), proved).await?;
     Ok(Json(shown(&texts)).into_response())
 }
 
 /// Replaces the recovery codes, after proof.
 pub(crate) async fn new_set(
     owner: &Owner<'_>,
-    proof: Authenticated,
+    proved: Proved,
 ) -> Result<Vec<Zeroizing<String>>, Error> {
     let (codes, texts) = new_codes(owner.app).await;
     let decide = |factors: &Factors| {
@@ -114,7 +109,7 @@ pub(crate) async fn new_set(
         let change = Change::Regenerate { codes: codes.clone() };
         Ok((change, Action::RecoveryRegenerated, None, ()))
     };
-    owner.change(&Grounds::Proof(proof), decide).await?;
+    owner.change(&Grounds::Proof(proved), decide).await?;
     Ok(texts)
 }
 

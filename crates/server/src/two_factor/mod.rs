@@ -10,27 +10,32 @@ pub(crate) use manage::{
     check_not_last, new_set, regenerate, remove, rename, rename_to, take_away,
 };
 use myelin_homeserver::{Context, Identity, Refusal};
-use myelin_storage::{Action, Change, Enrolled, Event, Factors, NewRecoveryCodes, Outcome};
+use myelin_storage::{Action, Change, Enrolled, Epoch, Event, Factors, NewRecoveryCodes, Outcome};
 use myelin_two_factor::{AuthenticatorId, Name, recovery};
-use myelin_uia::{Authenticated, Stage};
 use ruma::{UserId, api::error::ErrorKind};
 use serde_json::{Map, Value};
 pub(crate) use status::status;
 use zeroize::Zeroizing;
 
-use crate::{App, call::Call, error::Error, texts, uia::string};
+use crate::{
+    App,
+    call::Call,
+    error::Error,
+    texts,
+    uia::{Proved, string},
+};
 
 /// What a change is made on.
 enum Grounds {
     /// A passed flow.
-    Proof(Authenticated),
+    Proof(Proved),
     /// The access token alone: for what neither adds nor takes a factor.
     Token,
 }
 
 impl Grounds {
-    /// Changing factors takes a fresh proof, and with one of the factors that
-    /// there are now: one may have been confirmed since the password was given.
+    /// Changing factors takes a fresh proof, and of this epoch: a first factor
+    /// may have been confirmed since the password was given.
     fn allow(&self, change: &Change, factors: &Factors) -> Result<(), Refusal> {
         match change {
             Change::Begin { .. } | Change::Remove { .. } | Change::Regenerate { .. } => {}
@@ -38,20 +43,17 @@ impl Grounds {
         }
         match self {
             Self::Token => Err(Refusal::forbidden(texts::OTHER_REQUEST)),
-            Self::Proof(proof) => check_proof(proof, factors),
+            Self::Proof(proved) => check_proof(proved, &factors.user, factors.epoch),
         }
     }
 }
 
-/// Whether a proof is this user's, and with a second factor where there is one.
-fn check_proof(proof: &Authenticated, factors: &Factors) -> Result<(), Refusal> {
-    let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery | Stage::Sso);
-    let with_factor = proof.completed().iter().any(is_second);
-    if proof.user() == Some(&factors.user) && (with_factor || !factors.protect()) {
-        Ok(())
-    } else {
-        Err(Refusal::forbidden(texts::OTHER_REQUEST))
+/// Whether a proof is this user's, and of this epoch.
+fn check_proof(proved: &Proved, user: &UserId, epoch: Epoch) -> Result<(), Refusal> {
+    if proved.proof.user() != Some(user) {
+        return Err(Refusal::forbidden(texts::OTHER_REQUEST));
     }
+    if proved.epoch == epoch { Ok(()) } else { Err(Refusal::forbidden(texts::CHANGED)) }
 }
 
 /// Whose factors are changed, in which request.
@@ -120,4 +122,31 @@ async fn new_codes(app: &App) -> (NewRecoveryCodes, Vec<Zeroizing<String>>) {
 fn shown(codes: &[Zeroizing<String>]) -> Value {
     let codes: Vec<_> = codes.iter().map(|code| code.as_str()).collect();
     serde_json::json!({"recovery_codes": codes})
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use myelin_ambient::{SystemEntropy, Timestamp};
+    use myelin_uia::{Binding, Flows, Progress, Session, Stage};
+    use ruma::user_id;
+
+    use super::*;
+
+    #[test]
+    fn a_proof_is_one_for_its_user_and_its_epoch() {
+        let (alice, bob) = (user_id!("@alice:localhost"), user_id!("@bob:localhost"));
+        let binding = Binding::new(Some(alice), "POST", "account/password", &[], &Map::new());
+        let (user, now) = (Some(alice.to_owned()), Timestamp::from_millis(0));
+        let session = Session::open(&SystemEntropy, user, binding, now, Duration::from_mins(1));
+        let flows = Flows::new([[Stage::Password]]);
+        let admitted = session.admit(&binding, &flows, Stage::Password, now).expect("it is first");
+        let Progress::Done(proof) = admitted.complete() else { panic!("it is the last") };
+        let proved = Proved { proof, epoch: Epoch(7) };
+        assert!(check_proof(&proved, alice, Epoch(7)).is_ok());
+        for (user, epoch) in [(bob, 7), (alice, 6), (alice, 8)] {
+            assert!(check_proof(&proved, user, Epoch(epoch)).is_err(), "{user}, {epoch}");
+        }
+    }
 }

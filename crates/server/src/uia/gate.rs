@@ -2,8 +2,7 @@
 
 use myelin_ambient::Timestamp;
 use myelin_homeserver::{Context, Refusal};
-use myelin_storage::{Action, Change, Event, Factors, Outcome, Spend, Version};
-use myelin_two_factor::Throttle;
+use myelin_storage::{Action, Change, Epoch, Event, Factors, Outcome, Spend};
 use myelin_uia::{
     Admitted, Authenticated, Binding, Flows, Progress,
     Refusal::{Expired, OtherRequest, OutOfOrder},
@@ -11,7 +10,7 @@ use myelin_uia::{
 };
 use ruma::{OwnedUserId, UserId};
 
-use super::{Auth, Evidence, password, recovery, totp};
+use super::{Auth, Evidence, password, recovery, throttle::wait_until, totp};
 use crate::{App, error::Error, texts};
 
 /// How often a decision is made anew because others changed what it was made
@@ -52,17 +51,22 @@ pub(crate) struct Gate<'a> {
     pub(crate) devices: Vec<String>,
 }
 
+/// A passed flow, and the epoch of its user's factors in which it was passed
+/// (zero where there is no user). What is given out on the proof is so in this
+/// epoch: a change since then voids it.
+#[derive(Debug)]
+pub(crate) struct Proved {
+    pub(crate) proof: Authenticated,
+    pub(crate) epoch: Epoch,
+}
+
 /// A request that has proved enough.
 #[derive(Debug)]
 pub(crate) struct Passed {
-    /// The proof.
-    pub(crate) proof: Authenticated,
-    /// The session as it was before the last stage, and the version of the
-    /// user's factors then; none where a grant was spent.
-    pub(crate) before: Option<(Session, Option<Version>)>,
-    /// The version of the user's factors after it. What is given out on the
-    /// proof is so on this version: a change since then voids it.
-    pub(crate) version: Option<Version>,
+    pub(crate) proved: Proved,
+    /// The session as it was before the last stage; none where a grant was
+    /// spent.
+    pub(crate) before: Option<Session>,
 }
 
 /// A session, and the factors of its user where it has one.
@@ -93,8 +97,8 @@ pub(crate) enum Place {
 /// What trying a stage led to.
 #[derive(Debug)]
 pub(crate) enum Tried {
-    /// It is passed, and the user's factors have this version since.
-    Passed(Progress, Option<Version>),
+    /// It is passed, in this epoch of the user's factors.
+    Passed(Progress, Epoch),
     /// It is not, and this is what to say.
     Again(Box<Found>, &'static str),
     /// It is not looked at before then.
@@ -108,7 +112,7 @@ impl Gate<'_> {
     pub(crate) async fn authorise(&self, auth: &mut Auth) -> Result<Passed, Error> {
         match auth {
             Auth::Absent => match self.redeem_grant().await? {
-                Some(proof) => Ok(Passed { proof, before: None, version: None }),
+                Some(proved) => Ok(Passed { proved, before: None }),
                 None => Err(self.fresh(None).await?),
             },
             Auth::Session(named) => self.execute(named.find(self).await?).await,
@@ -117,10 +121,11 @@ impl Gate<'_> {
                     Some(named) => named.find(self).await?,
                     None => self.open().await?,
                 };
-                let version = current.1.as_ref().map(|factors| factors.version);
-                let before = Some((current.0.clone(), version));
+                let before = Some(current.0.clone());
                 match self.attempt(current, evidence).await? {
-                    (Progress::Done(proof), version) => Ok(Passed { proof, before, version }),
+                    (Progress::Done(proof), epoch) => {
+                        Ok(Passed { proved: Proved { proof, epoch }, before })
+                    }
                     (Progress::More(session), _) => {
                         let factors = self.factors(session.user.as_deref()).await?;
                         Err(self.ask(&session, factors.as_ref(), None))
@@ -135,9 +140,9 @@ impl Gate<'_> {
         &self,
         current: Found,
         evidence: &Evidence,
-    ) -> Result<(Progress, Option<Version>), Error> {
+    ) -> Result<(Progress, Epoch), Error> {
         match self.try_stage(current, evidence, Place::Request).await? {
-            Tried::Passed(progress, version) => Ok((progress, version)),
+            Tried::Passed(progress, epoch) => Ok((progress, epoch)),
             Tried::Again(now, text) => {
                 let (session, factors) = *now;
                 Err(self.ask(&session, factors.as_ref(), Some(text)))
@@ -259,10 +264,10 @@ impl Gate<'_> {
         Ok(match judgement {
             Judgement::Pass(spend, action) => {
                 let event = action.and_then(event);
-                let version = factors.as_ref().map(|factors| factors.version.after(&spend));
+                let epoch = epoch_of(factors.as_ref());
                 match store.pass_stage(admitted, factors.as_ref(), spend, now, event).await? {
                     Outcome::Committed(progress) => {
-                        Outcome::Committed(Tried::Passed(progress, version))
+                        Outcome::Committed(Tried::Passed(progress, epoch))
                     }
                     Outcome::Stale => Outcome::Stale,
                 }
@@ -312,8 +317,8 @@ impl Gate<'_> {
             })?;
             let ended = self.app.store().execute_session(executable, factors, now).await?;
             if let Outcome::Committed(proof) = ended {
-                let version = factors.map(|factors| factors.version);
-                return Ok(Passed { proof, before: Some((before, version)), version });
+                let proved = Proved { proof, epoch: epoch_of(factors) };
+                return Ok(Passed { proved, before: Some(before) });
             }
             found = self.lookup(before.id.as_str()).await?;
         }
@@ -321,17 +326,18 @@ impl Gate<'_> {
     }
 
     /// Brings back a session whose last stage the homeserver has refused, and
-    /// asks for that stage again.
+    /// asks for that stage again. `epoch` is the one in which it was passed.
     pub(crate) async fn reopen(
         &self,
-        before: Option<(Session, Option<Version>)>,
+        before: Option<Session>,
+        epoch: Epoch,
         text: &str,
     ) -> Result<Error, Error> {
-        let Some((session, version)) = &before else { return self.fresh(Some(text)).await };
+        let Some(session) = &before else { return self.fresh(Some(text)).await };
         self.keep(session, None).await?;
         let factors = self.factors(session.user.as_deref()).await?;
         if let Some(factors) = &factors
-            && Some(factors.version) != *version
+            && factors.epoch != epoch
         {
             // What was passed in it may be void: then it must not outlive the
             // sessions that were ended before it came back.
@@ -378,24 +384,6 @@ impl Gate<'_> {
     }
 }
 
-/// An attempt during a wait is not looked at. A wait that lies too far ahead,
-/// because the clock was set back, is cut to what it can be at most and kept
-/// so: else it would begin anew with every attempt, for years.
-pub(super) fn wait(
-    throttle: &Throttle,
-    until: Timestamp,
-    now: Timestamp,
-    action: Action,
-    change: impl FnOnce(Throttle) -> Change,
-) -> Judgement {
-    match throttle.corrected(now) {
-        Some(corrected) if throttle.wait_until != Some(until) => {
-            Judgement::Count { change: change(corrected), action, wait: Some(until) }
-        }
-        _ => Judgement::Wait(until),
-    }
-}
-
-fn wait_until(until: Timestamp, now: Timestamp) -> Refusal {
-    Refusal::wait(until.saturating_since(now), texts::WAIT)
+fn epoch_of(factors: Option<&Factors>) -> Epoch {
+    factors.map_or_else(Epoch::default, |factors| factors.epoch)
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use myelin_storage::{Action, Outcome, TokenDigest};
-use myelin_uia::{Authenticated, Flows, Progress, Session, Stage};
+use myelin_uia::{Flows, Progress, Session, Stage};
 use serde_json::{Value, json};
 
-use super::gate::Gate;
+use super::gate::{Gate, Proved};
 use crate::error::Error;
 
 /// How long a client may take to ask again.
@@ -40,31 +40,31 @@ impl Gate<'_> {
         let digest = memo.get("grant").and_then(Value::as_str).and_then(digest);
         let (Some(digest), Some(user)) = (digest, &session.user) else { return Ok(()) };
         let store = self.app.store();
-        let version = store.lookup_factors(user).await?.version;
+        let epoch = store.lookup_factors(user).await?.epoch;
         let now = self.app.now();
         let event = self.event(user.clone(), Action::SigningKeysAllowed, now);
         // Stale: something about the user has changed, and the grant is void.
         let (Outcome::Committed(()) | Outcome::Stale) =
-            store.put_grant(&digest, user, version, now + LIFETIME, event).await?;
+            store.put_grant(&digest, user, epoch, now + LIFETIME, event).await?;
         Ok(())
     }
 
     /// Spends the grant for this request, if there is one.
-    pub(super) async fn redeem_grant(&self) -> Result<Option<Authenticated>, Error> {
+    pub(super) async fn redeem_grant(&self) -> Result<Option<Proved>, Error> {
         let Some(user) = self.user.as_ref().filter(|_| self.endpoint.ends_with(UPLOAD)) else {
             return Ok(None);
         };
         let (app, now) = (self.app, self.app.now());
         let digest = TokenDigest(*self.binding.as_bytes());
-        if !app.store().redeem_grant(&digest, user, now).await? {
+        let Some(epoch) = app.store().redeem_grant(&digest, user, now).await? else {
             return Ok(None);
-        }
+        };
         // The page has asked for everything that this stage stands for.
         let flows = Flows::new([[Stage::Sso]]);
         let session = Session::open(app.entropy(), Some(user.clone()), self.binding, now, LIFETIME);
         let admitted = session.admit(&self.binding, &flows, Stage::Sso, now);
         Ok(match admitted.map(myelin_uia::Admitted::complete) {
-            Ok(Progress::Done(proof)) => Some(proof),
+            Ok(Progress::Done(proof)) => Some(Proved { proof, epoch }),
             _ => None,
         })
     }

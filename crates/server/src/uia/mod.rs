@@ -10,7 +10,8 @@ mod gate;
 mod grant;
 mod password;
 mod recovery;
+mod throttle;
 mod totp;
 
 pub(crate) use auth::{Auth, Evidence, string};
-pub(crate) use gate::{Gate, Passed, Place, Purpose, Tried};
+pub(crate) use gate::{Gate, Passed, Place, Proved, Purpose, Tried};

@@ -3,7 +3,7 @@
 use myelin_storage::{Action, Change, Factors, SealedSecret, Spend};
 use myelin_two_factor::{Admission, FailureEffect, RecoveryCode, ThrottlePolicy, recovery::find};
 
-use super::gate::{Judgement, wait};
+use super::{gate::Judgement, throttle::wait};
 use crate::{App, error::Error, texts};
 
 /// What a recovery code is worth for this user now.

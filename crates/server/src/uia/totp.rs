@@ -5,7 +5,7 @@ use myelin_two_factor::{
     Admission, FailureEffect, ThrottlePolicy, TotpToken, Verdict, totp::verify_any,
 };
 
-use super::gate::{Judgement, wait};
+use super::{gate::Judgement, throttle::wait};
 use crate::{App, error::Error, texts};
 
 /// What a code is worth for this user now.

@@ -1,6 +1,12 @@
 //! Before another homeserver: what is the client's own stays, and what is proven
 //! is proven here.
 
+use std::{
+    sync::{Arc, Barrier},
+    time::Duration,
+};
+
+use axum::response::IntoResponse as _;
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -10,6 +16,9 @@ on_every_database![
     every_answer_says_once_who_may_read_it,
     a_login_that_fails_ends_no_device_of_before,
     a_login_is_undone_where_the_account_changes_while_it_is_made,
+    a_login_is_made_where_codes_are_guessed_meanwhile,
+    a_password_that_may_have_changed_ends_what_was_proven,
+    a_change_of_the_password_has_its_consequences_where_nobody_waits_for_it,
     the_last_recovery_code_finishes_an_operation,
     a_password_counts_where_the_homeserver_asks_for_none,
 ];
@@ -66,6 +75,68 @@ async fn a_login_is_undone_where_the_account_changes_while_it_is_made(app: TestA
     alice.finish_login(&session, &alice.code()).await.refuses(403, "M_FORBIDDEN");
     assert_eq!(upstream.devices().await, before);
     assert!(!alice.actions().await.contains(&"logged_in"));
+}
+
+async fn a_login_is_made_where_codes_are_guessed_meanwhile(app: TestApp) {
+    let upstream = Upstream::start().await;
+    let app = app.in_front_of(&upstream).await;
+    let (_app, _anon, alice) = app.with_protected_user("alice").await;
+    let [session, other] = [alice.start_login().await, alice.start_login().await];
+    let alice = Arc::new(alice);
+    let (guessing, runtime) = (Arc::clone(&alice), Handle::current());
+    upstream.after_the_next_login(move || {
+        runtime.block_on(async {
+            guessing.finish_login(&other, &guessing.wrong_code()).await.looks_wrong();
+        });
+    });
+    alice.finish_login(&session, &alice.code()).await.is(200);
+    assert_eq!(alice.failures().await.0, 1);
+}
+
+async fn a_password_that_may_have_changed_ends_what_was_proven(app: TestApp) {
+    let upstream = Upstream::start().await;
+    let app = app.in_front_of(&upstream).await;
+    let (_app, _anon, alice) = app.with_protected_user("alice").await;
+    let operation = Operation::change_password("a new password");
+    let session = alice.start(&operation).await;
+    alice.finish(&operation, &session, &alice.code()).await;
+    let login = alice.start_login().await;
+    upstream.in_place_of_the_next("/account/password", |_| "It works!".into_response());
+    alice.confirm_password(&operation, &session).await.refuses(503, "M_UNKNOWN");
+    let auth = recovery(&login, &alice.recovery_code(0));
+    alice.client.post("login", &json!({"auth": auth})).await.refuses(401, "M_FORBIDDEN");
+    let actions = alice.actions().await;
+    assert!(actions.contains(&"sessions_ended") && !actions.contains(&"password_changed"));
+}
+
+async fn a_change_of_the_password_has_its_consequences_where_nobody_waits_for_it(app: TestApp) {
+    let upstream = Upstream::start().await;
+    let app = app.in_front_of(&upstream).await;
+    let (_app, _anon, alice) = app.with_protected_user("alice").await;
+    let operation = Operation::change_password("a new password");
+    let session = alice.start(&operation).await;
+    alice.finish(&operation, &session, &alice.code()).await;
+    let [hung_up, go_on] = [(); 2].map(|()| Arc::new(Barrier::new(2)));
+    let alice = Arc::new(alice);
+    let leaves = Arc::clone(&alice);
+    let barriers = [&hung_up, &go_on].map(Arc::clone);
+    upstream.in_place_of_the_next("/account/password", move |response| {
+        for barrier in barriers {
+            barrier.wait();
+        }
+        response
+    });
+    let asking = tokio::spawn(async move { leaves.confirm_password(&operation, &session).await });
+    tokio::task::block_in_place(|| hung_up.wait());
+    asking.abort();
+    assert!(asking.await.is_err_and(|error| error.is_cancelled()));
+    tokio::task::block_in_place(|| go_on.wait());
+    let consequences = async {
+        while !alice.actions().await.contains(&"password_changed") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), consequences).await.expect("they come");
 }
 
 async fn the_last_recovery_code_finishes_an_operation(app: TestApp) {

@@ -7,7 +7,7 @@ use super::{
     Backend, Columns as _, query,
     sql::{audit, devices},
 };
-use crate::{DeviceLogin, Error, Event, Outcome, Version};
+use crate::{DeviceLogin, Epoch, Error, Event, Outcome};
 
 /// The account is taken first: nobody closes it in between, and two logins
 /// come one after the other. The device's tokens are columns of its row, so
@@ -23,11 +23,11 @@ const STATEMENT: &str = "
     WITH account AS (
         SELECT user_id FROM accounts WHERE user_id = $1 AND NOT deactivated FOR NO KEY UPDATE
     ), anchor AS (
-        SELECT version FROM factors
+        SELECT epoch FROM factors
         WHERE user_id = $1 AND $17 IS NOT NULL AND EXISTS (SELECT 1 FROM account) FOR SHARE
     ), held AS (
         SELECT user_id FROM account
-        WHERE $17 IS NULL OR COALESCE((SELECT version FROM anchor), 0) = $17
+        WHERE $17 IS NULL OR COALESCE((SELECT epoch FROM anchor), 0) = $17
     ), device AS (
         INSERT INTO devices (user_id, device_id, display_name, last_seen, last_seen_ip,
             access_token, access_expires, refresh_token)
@@ -49,12 +49,12 @@ const STATEMENT: &str = "
     SELECT (SELECT COUNT(*) FROM account), (SELECT COUNT(*) FROM device)";
 
 /// Gives a device its tokens; `false` if the account is gone or closed, stale if
-/// the user's version is another.
+/// the user's epoch is another.
 pub(super) async fn log_in(
     db: &Backend,
     user: &UserId,
     login: &DeviceLogin,
-    read: Option<Version>,
+    read: Option<Epoch>,
     now: Timestamp,
     event: Event,
 ) -> Result<Outcome<bool>, Error> {
@@ -65,7 +65,7 @@ pub(super) async fn log_in(
             let query = query(STATEMENT);
             let query = devices::bind(query, &user, &login, now, address.as_deref())
                 .bind(devices::LIMIT - 1);
-            let query = audit::bind(query, Some(&event)).bind(read.map(|version| version.0));
+            let query = audit::bind(query, Some(&event)).bind(read.map(|epoch| epoch.0));
             let row = query.fetch_one(c).await?;
             Ok(match (row.try_get::<i64, _>(0)?, row.try_get::<i64, _>(1)?) {
                 (0, _) => Outcome::Committed(false),

@@ -4,10 +4,11 @@
 //! a row that it locks or changes is looked at again as it is by then. So each
 //! part is gated on the one before it, and the order is what makes it whole:
 //!
-//! 1. `held` takes the user's anchor row if its version is still the one that
-//!    the decision was made on. Where a code is spent, that raises the version
-//!    and writes the counters. Where nothing is spent, the row is shared: who
-//!    changes the factors or the password waits, or has been waited for.
+//! 1. `held` takes the user's anchor row if it is still what the decision was
+//!    made on. Where a code is spent, its version is, and is raised, and the
+//!    counters are written. Where nothing is spent, its epoch is, and the row is
+//!    shared: who changes the factors or the password waits, or has been waited
+//!    for.
 //! 2. `moved` moves the session, if it stands where the decision found it.
 //! 3. `spent` spends the code if it is still there to be spent, and `logged`
 //!    writes the event.
@@ -42,7 +43,7 @@ macro_rules! asked {
                 $4[number] AS now, $5[number] AS after, $6[number] AS at,
                 $7[number] AS user_id, $8[number] AS action, $9[number] AS actor,
                 $10[number] AS address, $11[number] AS request_id, $12[number] AS detail,
-                $13[number] AS version, $14[number] AS totp_in_a_row,
+                $13[number] AS read, $14[number] AS totp_in_a_row,
                 $15[number] AS totp_window_started, $16[number] AS totp_window_failures,
                 $17[number] AS totp_wait_until, $18[number] AS recovery_in_a_row,
                 $19[number] AS recovery_window_started, $20[number] AS recovery_window_failures,
@@ -53,7 +54,7 @@ macro_rules! asked {
     };
 }
 
-/// Where nothing is spent. The version is null where there is no user. `anchor`
+/// Where nothing is spent. What was read is the epoch, null where there is no user. `anchor`
 /// shows the row as it is once it is taken. A row that is only being inserted is
 /// not seen: then nothing has been committed that could make the decision stale,
 /// and this comes before it.
@@ -61,14 +62,16 @@ macro_rules! shared {
     () => {
         ", held AS (
             SELECT asked.* FROM asked LEFT JOIN LATERAL (
-                SELECT version FROM factors
-                WHERE user_id = owner AND asked.version IS NOT NULL FOR SHARE
+                SELECT epoch FROM factors
+                WHERE user_id = owner AND read IS NOT NULL FOR SHARE
             ) AS anchor ON TRUE
-            WHERE asked.version IS NULL OR COALESCE(anchor.version, 0) = asked.version
+            WHERE read IS NULL OR COALESCE(epoch, 0) = read
         )"
     };
 }
 
+/// Where a code is spent. What was read is the version.
+///
 /// Takes the anchors in the order in which they are asked for, whatever the plan
 /// of the update: two groups that want the same ones do not wait for each other.
 macro_rules! raised {
@@ -76,7 +79,7 @@ macro_rules! raised {
         ", taken AS (
             SELECT asked.* FROM asked CROSS JOIN LATERAL (
                 SELECT 1 FROM factors
-                WHERE user_id = owner AND version = asked.version FOR NO KEY UPDATE
+                WHERE user_id = owner AND version = read FOR NO KEY UPDATE
             ) AS anchor
         ), held AS (
             UPDATE factors SET version = factors.version + 1,
@@ -89,7 +92,7 @@ macro_rules! raised {
                 recovery_window_failures = taken.recovery_window_failures,
                 recovery_wait_until = taken.recovery_wait_until
             FROM taken
-            WHERE factors.user_id = owner AND factors.version = taken.version
+            WHERE factors.user_id = owner AND factors.version = read
                 AND factors.user_id = ANY($2)
             RETURNING taken.*
         )"
@@ -200,9 +203,10 @@ impl Stage {
         }
     }
 
-    fn version(&self) -> Option<i64> {
+    /// The version, or the epoch, that was read.
+    fn read(&self) -> Option<i64> {
         match &self.passage.cost {
-            Cost::Nothing(read) => read.as_ref().map(|(_, version)| version.0),
+            Cost::Nothing(read) => read.as_ref().map(|(_, epoch)| epoch.0),
             Cost::Code(claim, _) => Some(claim.version.0),
         }
     }
@@ -237,7 +241,7 @@ pub(super) fn bound<'q>(statement: &'static str, stages: &[&'q Stage]) -> Query<
         .bind(column(&entries, |entry| entry.address.clone()))
         .bind(column(&entries, |entry| entry.request_id))
         .bind(column(&entries, |entry| entry.detail))
-        .bind(column(stages, |stage| stage.version()));
+        .bind(column(stages, |stage| stage.read()));
     let query = bind_throttles(query, &column(stages, |stage| stage.throttle(|it| &it.totp)));
     let query = bind_throttles(query, &column(stages, |stage| stage.throttle(|it| &it.recovery)));
     query

@@ -7,8 +7,8 @@ use tracing::instrument;
 
 use super::{super::log_in, Engine, accounts, devices, lookup::Key};
 use crate::{
-    Account, Accounts, Created, Device, DeviceLogin, Error, Event, LogoutDevices, NewAccount,
-    NewTokens, Outcome, Refreshed, TokenDigest, TokenOwner, Version,
+    Account, Accounts, Created, Device, DeviceLogin, Epoch, Error, Event, LogoutDevices,
+    NewAccount, NewTokens, Outcome, Refreshed, TokenDigest, TokenOwner,
 };
 
 #[async_trait]
@@ -65,11 +65,11 @@ impl Accounts for Engine {
         &self,
         user: &UserId,
         login: &DeviceLogin,
-        version: Option<Version>,
+        epoch: Option<Epoch>,
         now: Timestamp,
         event: Event,
     ) -> Result<Outcome<bool>, Error> {
-        log_in(&self.db, user, login, version, now, event).await
+        log_in(&self.db, user, login, epoch, now, event).await
     }
 
     #[instrument(level = "debug", skip_all)]

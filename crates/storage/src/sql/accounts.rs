@@ -5,7 +5,7 @@ use ruma::UserId;
 
 use super::{
     super::{Columns as _, Connection, Row, query},
-    anchor, app_passwords, audit, devices, enrolment, sessions,
+    anchor, app_passwords, audit, change, devices, sessions,
 };
 use crate::{
     Account, Created, Error, Event, LogoutDevices, NewAccount,
@@ -32,8 +32,8 @@ pub(super) async fn create(
     if inserted.rows_affected() == 0 {
         return Ok(Settled::RollBack(Created::Taken));
     }
-    // From here on there is a version to compare.
-    anchor::raise(c, user).await?;
+    // From here on there is an epoch to compare.
+    anchor::begin_epoch(c, user).await?;
     if let Some(login) = login {
         let address = event.origin.address.map(|address| address.to_string());
         devices::put(c, user, login, now, address.as_deref()).await?;
@@ -89,9 +89,7 @@ pub(super) async fn set_password(
         return Ok(Settled::RollBack(()));
     }
     // A decision that is being made on the old password is stale.
-    anchor::raise(c, user).await?;
-    sessions::end_all(c, user).await?;
-    enrolment::end_pending(c, user).await?;
+    change::void(c, user).await?;
     app_passwords::delete_all(c, user).await?;
     if let LogoutDevices::AllBut(kept) = logout {
         devices::delete_all_but(c, user, Some(kept)).await?;
@@ -115,9 +113,8 @@ pub(super) async fn deactivate(
     if closed.rows_affected() == 0 {
         return Ok(Settled::RollBack(()));
     }
-    anchor::raise(c, user).await?;
-    anchor::clear(c, user).await?;
     sessions::end_all(c, user).await?;
+    anchor::clear(c, user).await?;
     devices::delete_all_but(c, user, None).await?;
     query("DELETE FROM cross_signing WHERE user_id = $1")
         .bind(user.as_str())

@@ -6,7 +6,7 @@ use ruma::{OwnedUserId, UserId};
 
 use super::super::{Columns as _, Connection, Query, query};
 use crate::{
-    Error, Version,
+    Epoch, Error, Version,
     passage::Claim,
     values::{millis, signed, user},
 };
@@ -33,13 +33,13 @@ pub(super) async fn users(
     rows.iter().map(|row| user(row.try_get("user_id")?)).collect()
 }
 
-/// The version as it is now.
-pub(super) async fn version(c: &mut Connection, user: &UserId) -> Result<Version, Error> {
-    let row = query("SELECT version FROM factors WHERE user_id = $1")
+/// The epoch as it is now. A user without a row is in epoch zero.
+pub(in super::super) async fn epoch(c: &mut Connection, user: &UserId) -> Result<Epoch, Error> {
+    let row = query("SELECT epoch FROM factors WHERE user_id = $1")
         .bind(user.as_str())
         .fetch_optional(c)
         .await?;
-    Ok(Version(row.map_or(Ok(0), |row| row.try_get("version"))?))
+    Ok(Epoch(row.map_or(Ok(0), |row| row.try_get("epoch"))?))
 }
 
 /// Raises the version and writes the counters, if the version is still the
@@ -89,13 +89,14 @@ fn bind_throttle<'q>(query: Query<'q>, throttle: &Throttle) -> Query<'q> {
         .bind(wait_until.map(millis))
 }
 
-/// Raises the version, whatever it is; a user without a row gets one. Whoever
+/// Begins an epoch, whatever it is; a user without a row gets one. Whoever
 /// decided something about the user before, on whatever it was, must decide
 /// again.
-pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+pub(super) async fn begin_epoch(c: &mut Connection, user: &UserId) -> Result<(), Error> {
     query(
-        "INSERT INTO factors (user_id, version) VALUES ($1, 1)
-         ON CONFLICT (user_id) DO UPDATE SET version = factors.version + 1",
+        "INSERT INTO factors (user_id, version, epoch) VALUES ($1, 1, 1)
+         ON CONFLICT (user_id) DO UPDATE
+         SET version = factors.version + 1, epoch = factors.epoch + 1",
     )
     .bind(user.as_str())
     .execute(c)
@@ -103,28 +104,24 @@ pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<(), Error
     Ok(())
 }
 
-/// Takes the anchor until the end of the transaction, if its version is still
-/// the one that was decided on. A user without a row gets one.
-pub(super) async fn hold(
-    c: &mut Connection,
-    user: &UserId,
-    version: Version,
-) -> Result<bool, Error> {
+/// Takes the anchor until the end of the transaction, if its epoch is still the
+/// one that was decided in. A user without a row gets one.
+pub(super) async fn hold(c: &mut Connection, user: &UserId, epoch: Epoch) -> Result<bool, Error> {
     // A row that is there is locked by writing it; one that is not would not be.
-    let statement = if version == Version(0) {
-        "INSERT INTO factors (user_id, version) VALUES ($1, $2)
-         ON CONFLICT (user_id) DO UPDATE SET version = factors.version
-         WHERE factors.version = excluded.version"
+    let statement = if epoch == Epoch(0) {
+        "INSERT INTO factors (user_id, version, epoch) VALUES ($1, 0, $2)
+         ON CONFLICT (user_id) DO UPDATE SET epoch = factors.epoch
+         WHERE factors.epoch = excluded.epoch"
     } else {
-        "UPDATE factors SET version = version WHERE user_id = $1 AND version = $2"
+        "UPDATE factors SET epoch = epoch WHERE user_id = $1 AND epoch = $2"
     };
-    let held = query(statement).bind(user.as_str()).bind(version.0).execute(c).await?;
+    let held = query(statement).bind(user.as_str()).bind(epoch.0).execute(c).await?;
     Ok(held.rows_affected() == 1)
 }
 
 /// Raises the version of a user who has a row; `false` if there is none, and
 /// so nothing to change.
-pub(super) async fn raise_existing(c: &mut Connection, user: &UserId) -> Result<bool, Error> {
+pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<bool, Error> {
     let raised = query("UPDATE factors SET version = version + 1 WHERE user_id = $1")
         .bind(user.as_str())
         .execute(c)

@@ -7,7 +7,7 @@ use tracing::instrument;
 
 use super::{Engine, app_passwords};
 use crate::{
-    AppPasswords, Error, Event, ListedAppPassword, NewAppPassword, Outcome, TokenDigest, Version,
+    AppPasswords, Epoch, Error, Event, ListedAppPassword, NewAppPassword, Outcome, TokenDigest,
 };
 
 #[async_trait]
@@ -17,15 +17,15 @@ impl AppPasswords for Engine {
         &self,
         user: &UserId,
         password: &NewAppPassword,
-        version: Version,
+        epoch: Epoch,
         event: Event,
     ) -> Result<Outcome<bool>, Error> {
         let (user, password) = (user.to_owned(), password.clone());
         self.db
             .write(move |c| {
-                Box::pin(async move {
-                    app_passwords::create(c, &user, &password, version, &event).await
-                })
+                Box::pin(
+                    async move { app_passwords::create(c, &user, &password, epoch, &event).await },
+                )
             })
             .await
     }
@@ -42,7 +42,7 @@ impl AppPasswords for Engine {
         user: &UserId,
         digest: &TokenDigest,
         event: Event,
-    ) -> Result<Option<Version>, Error> {
+    ) -> Result<Option<Epoch>, Error> {
         let (user, digest) = (user.to_owned(), *digest);
         self.db
             .write(move |c| {
@@ -62,16 +62,6 @@ impl AppPasswords for Engine {
         self.db
             .write(move |c| {
                 Box::pin(async move { app_passwords::revoke(c, &user, &id, &event).await })
-            })
-            .await
-    }
-
-    #[instrument(level = "debug", skip_all)]
-    async fn revoke_app_passwords(&self, user: &UserId, event: Event) -> Result<u64, Error> {
-        let user = user.to_owned();
-        self.db
-            .write(move |c| {
-                Box::pin(async move { app_passwords::revoke_all(c, &user, &event).await })
             })
             .await
     }

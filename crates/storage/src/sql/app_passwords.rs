@@ -8,7 +8,7 @@ use super::{
     anchor, audit,
 };
 use crate::{
-    Error, Event, ListedAppPassword, NewAppPassword, Outcome, TokenDigest, Version,
+    Epoch, Error, Event, ListedAppPassword, NewAppPassword, Outcome, TokenDigest,
     app_passwords::APP_PASSWORDS,
     settled::Settled,
     values::{millis, optional_timestamp, timestamp},
@@ -18,11 +18,11 @@ pub(super) async fn create(
     c: &mut Connection,
     user: &UserId,
     password: &NewAppPassword,
-    version: Version,
+    epoch: Epoch,
     event: &Event,
 ) -> Result<Settled<Outcome<bool>>, Error> {
     // Whoever holds the anchor counts alone.
-    if !anchor::hold(c, user, version).await? {
+    if !anchor::hold(c, user, epoch).await? {
         return Ok(Settled::RollBack(Outcome::Stale));
     }
     let NewAppPassword { id, name, digest } = password;
@@ -76,7 +76,7 @@ pub(super) async fn redeem(
     user: &UserId,
     digest: &TokenDigest,
     event: Event,
-) -> Result<Settled<Option<Version>>, Error> {
+) -> Result<Settled<Option<Epoch>>, Error> {
     let redeemed = query(
         "UPDATE app_passwords SET last_used = $3 WHERE digest = $2 AND user_id = $1
          RETURNING id",
@@ -87,11 +87,11 @@ pub(super) async fn redeem(
     .fetch_optional(&mut *c)
     .await?;
     let Some(redeemed) = redeemed else { return Ok(Settled::RollBack(None)) };
-    // Whoever ends it raises the version before deleting the row, which is ours
-    // until the end: the version is the one before, or the row was not found.
-    let version = anchor::version(c, user).await?;
+    // Whoever ends it begins an epoch before deleting the row, which is ours
+    // until the end: the epoch is the one before, or the row was not found.
+    let epoch = anchor::epoch(c, user).await?;
     audit::record(c, &Event { detail: Some(redeemed.try_get("id")?), ..event }).await?;
-    Ok(Settled::Commit(Some(version)))
+    Ok(Settled::Commit(Some(epoch)))
 }
 
 pub(super) async fn revoke(
@@ -100,7 +100,7 @@ pub(super) async fn revoke(
     id: &AppPasswordId,
     event: &Event,
 ) -> Result<Settled<bool>, Error> {
-    anchor::raise_existing(c, user).await?;
+    anchor::begin_epoch(c, user).await?;
     let revoked = query("DELETE FROM app_passwords WHERE user_id = $1 AND id = $2")
         .bind(user.as_str())
         .bind(id.as_str())
@@ -113,26 +113,8 @@ pub(super) async fn revoke(
     Ok(Settled::Commit(true))
 }
 
-pub(super) async fn revoke_all(
-    c: &mut Connection,
-    user: &UserId,
-    event: &Event,
-) -> Result<Settled<u64>, Error> {
-    anchor::raise_existing(c, user).await?;
-    let revoked = delete_all(c, user).await?;
-    if revoked == 0 {
-        return Ok(Settled::RollBack(0));
-    }
-    audit::record(c, event).await?;
-    Ok(Settled::Commit(revoked))
-}
-
-/// Ends all of the user's; says how many there were. The user's anchor is the
-/// caller's already.
-pub(super) async fn delete_all(c: &mut Connection, user: &UserId) -> Result<u64, Error> {
-    let deleted = query("DELETE FROM app_passwords WHERE user_id = $1")
-        .bind(user.as_str())
-        .execute(c)
-        .await?;
-    Ok(deleted.rows_affected())
+/// Ends all of the user's. The user's anchor is the caller's already.
+pub(super) async fn delete_all(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    query("DELETE FROM app_passwords WHERE user_id = $1").bind(user.as_str()).execute(c).await?;
+    Ok(())
 }

@@ -117,7 +117,7 @@ pub(super) async fn reset(
     event: &Event,
 ) -> Result<Settled<bool>, Error> {
     // Raising first takes the anchor: what is read then stays as it is.
-    if !anchor::raise_existing(c, user).await? {
+    if !anchor::raise(c, user).await? {
         return Ok(Settled::RollBack(false));
     }
     let factors = lookup::factors(c, user).await?;
@@ -136,8 +136,23 @@ pub(super) async fn reset(
 }
 
 pub(super) async fn end_sessions(c: &mut Connection, user: &UserId) -> Result<Settled<()>, Error> {
-    anchor::raise(c, user).await?;
-    sessions::end_all(c, user).await?;
-    enrolment::end_pending(c, user).await?;
+    void(c, user).await?;
     Ok(Settled::Commit(()))
+}
+
+pub(super) async fn end_all(
+    c: &mut Connection,
+    user: &UserId,
+    event: &Event,
+) -> Result<Settled<()>, Error> {
+    void(c, user).await?;
+    app_passwords::delete_all(c, user).await?;
+    audit::record(c, event).await?;
+    Ok(Settled::Commit(()))
+}
+
+/// Ends whatever was proven, and whatever was begun on it.
+pub(super) async fn void(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    sessions::end_all(c, user).await?;
+    enrolment::end_pending(c, user).await
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::super::{Columns as _, Connection, Row, query};
 use crate::{
-    Enrolled, Error, Factors, RecoveryCodes, SealedSecret, Version,
+    Enrolled, Epoch, Error, Factors, RecoveryCodes, SealedSecret, Version,
     values::{array, optional_timestamp, split_stages, timestamp, unsigned, user},
 };
 
@@ -20,7 +20,7 @@ macro_rules! with_factors {
         concat!(
             "SELECT ",
             $columns,
-            " f.version, f.totp_in_a_row, f.totp_window_started, f.totp_window_failures,
+            " f.version, f.epoch, f.totp_in_a_row, f.totp_window_started, f.totp_window_failures,
                 f.totp_wait_until, f.recovery_in_a_row, f.recovery_window_started,
                 f.recovery_window_failures, f.recovery_wait_until, f.recovery_salt,
                 f.recovery_generated, f.recovery_total, (SELECT ",
@@ -86,6 +86,7 @@ fn parse_factors(user: OwnedUserId, row: &Row) -> Result<Factors, Error> {
     let mut factors = Factors {
         user,
         version: Version(row.try_get::<Option<i64>, _>("version")?.unwrap_or(0)),
+        epoch: Epoch(row.try_get::<Option<i64>, _>("epoch")?.unwrap_or(0)),
         totp: Throttle::default(),
         recovery: Throttle::default(),
         authenticators: authenticators.into_iter().map(enrolled).collect::<Result<_, _>>()?,

@@ -5,7 +5,7 @@ use ruma::UserId;
 
 use super::{
     super::{Connection, lock_owner, query},
-    audit, web,
+    anchor, audit, web,
 };
 use crate::{
     Error, Event, Quota,
@@ -113,8 +113,9 @@ async fn insert(
 }
 
 /// Ends every session, login token and grant of the user: what earned them no longer
-/// holds. The user's anchor is the caller's already.
+/// holds. Nor does what has been proven and not yet used, so an epoch begins.
 pub(super) async fn end_all(c: &mut Connection, user: &UserId) -> Result<(), Error> {
+    anchor::begin_epoch(c, user).await?;
     // Who makes room deletes several of these rows, too; without the lock, each
     // might wait for the other.
     lock_owner(c, owner_lock(Some(user), "")).await?;

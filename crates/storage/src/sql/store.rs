@@ -12,8 +12,8 @@ use super::{
     tokens,
 };
 use crate::{
-    Change, Enrolled, Error, Event, Factors, Origin, Outcome, RecordedEvent, SealedSecret, Spend,
-    Store, TokenDigest, Version,
+    Change, Enrolled, Epoch, Error, Event, Factors, Origin, Outcome, RecordedEvent, SealedSecret,
+    Spend, Store, TokenDigest,
     bucket::bucket,
     passage::{Claim, Passage},
     settled::Settled,
@@ -147,7 +147,7 @@ impl Store for Engine {
         &self,
         token: &TokenDigest,
         user: &UserId,
-        version: Version,
+        epoch: Epoch,
         expires: Timestamp,
         event: Event,
     ) -> Result<Outcome<()>, Error> {
@@ -155,7 +155,7 @@ impl Store for Engine {
         self.db
             .write(move |c| {
                 Box::pin(async move {
-                    tokens::create_login_token(c, &token, &user, version, expires, &event).await
+                    tokens::create_login_token(c, &token, &user, epoch, expires, &event).await
                 })
             })
             .await
@@ -166,7 +166,7 @@ impl Store for Engine {
         &self,
         token: &TokenDigest,
         now: Timestamp,
-    ) -> Result<Option<(OwnedUserId, Version)>, Error> {
+    ) -> Result<Option<(OwnedUserId, Epoch)>, Error> {
         let (token, now) = (*token, millis(now));
         self.db
             .write(move |c| {
@@ -179,6 +179,14 @@ impl Store for Engine {
     async fn end_sessions(&self, user: &UserId) -> Result<(), Error> {
         let user = user.to_owned();
         self.db.write(move |c| Box::pin(async move { change::end_sessions(c, &user).await })).await
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn end_all(&self, user: &UserId, event: Event) -> Result<(), Error> {
+        let user = user.to_owned();
+        self.db
+            .write(move |c| Box::pin(async move { change::end_all(c, &user, &event).await }))
+            .await
     }
 
     #[instrument(level = "debug", skip_all)]

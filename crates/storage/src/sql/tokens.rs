@@ -7,7 +7,7 @@ use super::{
     anchor, audit,
 };
 use crate::{
-    Error, Event, Outcome, TokenDigest, Version, bucket::owner_lock, settled::Settled,
+    Epoch, Error, Event, Outcome, TokenDigest, bucket::owner_lock, settled::Settled,
     store::LOGIN_TOKENS, values::user,
 };
 
@@ -15,11 +15,11 @@ pub(super) async fn create_login_token(
     c: &mut Connection,
     token: &TokenDigest,
     user: &UserId,
-    version: Version,
+    epoch: Epoch,
     expires: i64,
     event: &Event,
 ) -> Result<Settled<Outcome<()>>, Error> {
-    if !anchor::hold(c, user, version).await? {
+    if !anchor::hold(c, user, epoch).await? {
         return Ok(Settled::RollBack(Outcome::Stale));
     }
     // Counting and inserting is one thing.
@@ -54,7 +54,7 @@ pub(super) async fn redeem_login_token(
     c: &mut Connection,
     token: &TokenDigest,
     now: i64,
-) -> Result<Settled<Option<(OwnedUserId, Version)>>, Error> {
+) -> Result<Settled<Option<(OwnedUserId, Epoch)>>, Error> {
     let redeemed =
         query("DELETE FROM login_tokens WHERE token = $1 AND expires > $2 RETURNING user_id")
             .bind(token.0.to_vec())
@@ -63,8 +63,8 @@ pub(super) async fn redeem_login_token(
             .await?;
     let Some(redeemed) = redeemed else { return Ok(Settled::RollBack(None)) };
     let owner = user(redeemed.try_get("user_id")?)?;
-    // Whoever ends it raises the version before deleting the row, which is ours
-    // until the end: the version is the one before, or the row was not found.
-    let version = anchor::version(c, &owner).await?;
-    Ok(Settled::Commit(Some((owner, version))))
+    // Whoever ends it begins an epoch before deleting the row, which is ours
+    // until the end: the epoch is the one before, or the row was not found.
+    let epoch = anchor::epoch(c, &owner).await?;
+    Ok(Settled::Commit(Some((owner, epoch))))
 }

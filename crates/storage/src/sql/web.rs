@@ -10,7 +10,7 @@ use super::{
     anchor, audit,
 };
 use crate::{
-    Error, Event, Outcome, TokenDigest, Version, WebSession,
+    Epoch, Error, Event, Outcome, TokenDigest, WebSession,
     bucket::owner_lock,
     settled::Settled,
     values::{millis, timestamp, user},
@@ -21,10 +21,10 @@ pub(super) async fn open(
     c: &mut Connection,
     id: &TokenDigest,
     WebSession { user, created, last_seen, expires }: &WebSession,
-    version: Version,
+    epoch: Epoch,
     event: Option<&Event>,
 ) -> Result<Settled<Outcome<()>>, Error> {
-    if !anchor::hold(c, user, version).await? {
+    if !anchor::hold(c, user, epoch).await? {
         return Ok(Settled::RollBack(Outcome::Stale));
     }
     lock_owner(c, owner_lock(Some(user), "")).await?;
@@ -111,10 +111,10 @@ pub(super) async fn put_grant(
     c: &mut Connection,
     digest: &TokenDigest,
     user: &UserId,
-    (version, expires): (Version, i64),
+    (epoch, expires): (Epoch, i64),
     event: &Event,
 ) -> Result<Settled<Outcome<()>>, Error> {
-    if !anchor::hold(c, user, version).await? {
+    if !anchor::hold(c, user, epoch).await? {
         return Ok(Settled::RollBack(Outcome::Stale));
     }
     lock_owner(c, owner_lock(Some(user), "")).await?;
@@ -144,12 +144,16 @@ pub(super) async fn redeem_grant(
     digest: &TokenDigest,
     user: &UserId,
     now: i64,
-) -> Result<Settled<bool>, Error> {
+) -> Result<Settled<Option<Epoch>>, Error> {
     let spent = query("DELETE FROM grants WHERE digest = $1 AND user_id = $2 AND expires > $3")
         .bind(digest.0.to_vec())
         .bind(user.as_str())
         .bind(now)
-        .execute(c)
+        .execute(&mut *c)
         .await?;
-    Ok(Settled::from(spent.rows_affected() == 1))
+    if spent.rows_affected() == 0 {
+        return Ok(Settled::RollBack(None));
+    }
+    // As of a login token.
+    Ok(Settled::Commit(Some(anchor::epoch(c, user).await?)))
 }

@@ -9,7 +9,7 @@ use tracing::instrument;
 
 use super::{Engine, lookup, web};
 use crate::{
-    Error, Event, Factors, Outcome, TokenDigest, Version, WebSession, WebStore, values::millis,
+    Epoch, Error, Event, Factors, Outcome, TokenDigest, WebSession, WebStore, values::millis,
     web::SEEN_EVERY,
 };
 
@@ -20,13 +20,13 @@ impl WebStore for Engine {
         &self,
         id: &TokenDigest,
         session: &WebSession,
-        version: Version,
+        epoch: Epoch,
         event: Option<Event>,
     ) -> Result<Outcome<()>, Error> {
         let (id, session) = (*id, session.clone());
         self.db
             .write(move |c| {
-                Box::pin(async move { web::open(c, &id, &session, version, event.as_ref()).await })
+                Box::pin(async move { web::open(c, &id, &session, epoch, event.as_ref()).await })
             })
             .await
     }
@@ -71,11 +71,11 @@ impl WebStore for Engine {
         &self,
         digest: &TokenDigest,
         user: &UserId,
-        version: Version,
+        epoch: Epoch,
         expires: Timestamp,
         event: Event,
     ) -> Result<Outcome<()>, Error> {
-        let (digest, user, decided) = (*digest, user.to_owned(), (version, millis(expires)));
+        let (digest, user, decided) = (*digest, user.to_owned(), (epoch, millis(expires)));
         self.db
             .write(move |c| {
                 Box::pin(async move { web::put_grant(c, &digest, &user, decided, &event).await })
@@ -89,7 +89,7 @@ impl WebStore for Engine {
         digest: &TokenDigest,
         user: &UserId,
         now: Timestamp,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Epoch>, Error> {
         let (digest, user, now) = (*digest, user.to_owned(), millis(now));
         self.db
             .write(move |c| {

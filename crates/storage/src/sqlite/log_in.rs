@@ -5,18 +5,17 @@ use ruma::UserId;
 
 use super::{
     Backend, Connection, query,
-    sql::{accounts, audit, devices},
-    version,
+    sql::{accounts, anchor, audit, devices},
 };
-use crate::{DeviceLogin, Error, Event, Outcome, Version, settled::Settled};
+use crate::{DeviceLogin, Epoch, Error, Event, Outcome, settled::Settled};
 
 /// Gives a device its tokens; `false` if the account is gone or closed, stale if
-/// the user's version is another.
+/// the user's epoch is another.
 pub(super) async fn log_in(
     db: &Backend,
     user: &UserId,
     login: &DeviceLogin,
-    read: Option<Version>,
+    read: Option<Epoch>,
     now: Timestamp,
     event: Event,
 ) -> Result<Outcome<bool>, Error> {
@@ -27,7 +26,7 @@ pub(super) async fn log_in(
                 return Ok(Settled::RollBack(Outcome::Committed(false)));
             }
             if let Some(read) = read
-                && !version::is_at(c, &user, read).await?
+                && anchor::epoch(c, &user).await? != read
             {
                 return Ok(Settled::RollBack(Outcome::Stale));
             }

@@ -4,7 +4,6 @@
 use super::{
     Backend, Connection, query,
     sql::{anchor, audit},
-    version,
 };
 use crate::{
     Error, Event,
@@ -36,7 +35,7 @@ pub(super) async fn pass_stage(
 async fn pay(c: &mut Connection, passage: &Passage) -> Result<bool, Error> {
     let (claim, spent) = match &passage.cost {
         Cost::Nothing(None) => return Ok(true),
-        Cost::Nothing(Some((user, read))) => return version::is_at(c, user, *read).await,
+        Cost::Nothing(Some((user, read))) => return Ok(anchor::epoch(c, user).await? == *read),
         Cost::Code(claim, spent) => (claim, spent),
     };
     if !anchor::claim(c, claim).await? {

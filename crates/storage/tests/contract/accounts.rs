@@ -205,8 +205,8 @@ async fn a_deactivated_account_has_nothing_left(database: &TestDatabase) {
     let issued = event(&alice(), Action::LoginTokenIssued, NOW);
     let login_token = TokenDigest([50; 32]);
     let expires = NOW + std::time::Duration::from_mins(1);
-    let version = factors_of(&*store, &alice()).await.version;
-    let created = store.create_login_token(&login_token, &alice(), version, expires, issued).await;
+    let epoch = factors_of(&*store, &alice()).await.epoch;
+    let created = store.create_login_token(&login_token, &alice(), epoch, expires, issued).await;
     assert!(matches!(created.expect("it answers"), Outcome::Committed(())));
     let session = open_login(&*store, &alice(), NOW).await;
     let of_bob = snapshot(&*store, &bob(), &[]).await;

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::SystemEntropy;
 use myelin_storage::{
-    APP_PASSWORDS, Action, Change, Database, ListedAppPassword, LogoutDevices, NewAppPassword,
-    Outcome, Store, TokenDigest, Version,
+    APP_PASSWORDS, Action, Change, Database, Epoch, ListedAppPassword, LogoutDevices,
+    NewAppPassword, Outcome, Store, TokenDigest,
 };
-use myelin_testing::fixture::{enrol, event, factors_of};
+use myelin_testing::fixture::{ADDRESS, enrol, event, factors_of, keep, login_session, origin};
 use myelin_testing::race::race;
 use myelin_testing::{NOW, TestDatabase, on_every_database};
 use myelin_two_factor::{AppPasswordId, AuthenticatorId, Name, Step, Throttle};
@@ -15,7 +15,7 @@ use ruma::UserId;
 
 use crate::devices::{log_in, login, owner, register};
 use crate::enrolment::begin_as;
-use crate::support::{alice, bob, change, log, times};
+use crate::support::{alice, bob, change, is_open, log, times};
 
 on_every_database!(
     an_app_password_is_listed_as_it_was_made,
@@ -25,12 +25,12 @@ on_every_database!(
     a_revoked_app_password_is_worth_nothing,
     a_user_has_a_few_app_passwords_at_most,
     of_many_that_are_made_at_once_the_limit_is_kept,
-    an_app_password_decided_on_an_old_version_is_not_made,
+    an_app_password_decided_in_an_old_epoch_is_not_made,
     a_new_password_ends_all_app_passwords,
     a_reset_ends_all_app_passwords_also_without_factors,
     a_closed_account_has_no_app_passwords,
     the_first_factor_ends_all_app_passwords_and_the_second_none,
-    all_app_passwords_are_revoked_at_once,
+    a_password_changed_elsewhere_ends_all_app_passwords,
     no_login_with_an_app_password_survives_its_end,
 );
 
@@ -43,27 +43,27 @@ fn new(number: u8) -> NewAppPassword {
     NewAppPassword { id: AppPasswordId::generate(&SystemEntropy), name, digest: digest(number) }
 }
 
-/// Makes one at this version.
+/// Makes one in this epoch.
 async fn make_at(
     store: &dyn Store,
     user: &UserId,
     password: &NewAppPassword,
-    version: Version,
+    epoch: Epoch,
 ) -> Outcome<bool> {
     let created = event(user, Action::AppPasswordCreated, NOW);
-    store.create_app_password(user, password, version, created).await.expect("it answers")
+    store.create_app_password(user, password, epoch, created).await.expect("it answers")
 }
 
 /// Makes one; its id.
 async fn make(store: &dyn Store, user: &UserId, number: u8) -> AppPasswordId {
     let password = new(number);
-    let version = factors_of(store, user).await.version;
-    let made = make_at(store, user, &password, version).await;
+    let epoch = factors_of(store, user).await.epoch;
+    let made = make_at(store, user, &password, epoch).await;
     assert!(matches!(made, Outcome::Committed(true)), "{made:?}");
     password.id
 }
 
-async fn redeem(store: &dyn Store, user: &UserId, number: u8) -> Option<Version> {
+async fn redeem(store: &dyn Store, user: &UserId, number: u8) -> Option<Epoch> {
     let event = event(user, Action::AppPasswordUsed, NOW);
     store.redeem_app_password(user, &digest(number), event).await.expect("it answers")
 }
@@ -91,8 +91,8 @@ async fn an_app_password_is_redeemed_by_its_user_again_and_again(database: &Test
     let store = database.open().await.store;
     make(&*store, &alice(), 1).await;
     for _ in 0..3 {
-        let version = factors_of(&*store, &alice()).await.version;
-        assert_eq!(redeem(&*store, &alice(), 1).await, Some(version));
+        let epoch = factors_of(&*store, &alice()).await.epoch;
+        assert_eq!(redeem(&*store, &alice(), 1).await, Some(epoch));
     }
     assert_eq!(redeem(&*store, &bob(), 1).await, None);
     assert_eq!(redeem(&*store, &alice(), 2).await, None);
@@ -138,8 +138,8 @@ async fn a_user_has_a_few_app_passwords_at_most(database: &TestDatabase) {
     for number in 0..limit {
         make(&*store, &alice(), number).await;
     }
-    let version = factors_of(&*store, &alice()).await.version;
-    let refused = make_at(&*store, &alice(), &new(limit), version).await;
+    let epoch = factors_of(&*store, &alice()).await.epoch;
+    let refused = make_at(&*store, &alice(), &new(limit), epoch).await;
     assert!(matches!(refused, Outcome::Committed(false)), "{refused:?}");
     assert_eq!(redeem(&*store, &alice(), limit).await, None);
     make(&*store, &bob(), 200).await;
@@ -149,11 +149,11 @@ async fn of_many_that_are_made_at_once_the_limit_is_kept(database: &TestDatabase
     let stores = [database.open().await.store, database.open().await.store];
     let limit = u8::try_from(APP_PASSWORDS).expect("there are few");
     make(&*stores[0], &alice(), 0).await;
-    let version = factors_of(&*stores[0], &alice()).await.version;
+    let epoch = factors_of(&*stores[0], &alice()).await.epoch;
     let made = race((1..2 * limit).map(|number| {
         let store = Arc::clone(&stores[usize::from(number % 2)]);
         async move {
-            let made = make_at(&*store, &alice(), &new(number), version).await;
+            let made = make_at(&*store, &alice(), &new(number), epoch).await;
             matches!(made, Outcome::Committed(true))
         }
     }))
@@ -162,10 +162,10 @@ async fn of_many_that_are_made_at_once_the_limit_is_kept(database: &TestDatabase
     assert_eq!(count(&*stores[0], &alice()).await, usize::from(limit));
 }
 
-async fn an_app_password_decided_on_an_old_version_is_not_made(database: &TestDatabase) {
+async fn an_app_password_decided_in_an_old_epoch_is_not_made(database: &TestDatabase) {
     let store = database.open().await.store;
     for _ in 0..2 {
-        let old = factors_of(&*store, &alice()).await.version;
+        let old = factors_of(&*store, &alice()).await.epoch;
         store.end_sessions(&alice()).await.expect("it answers");
         assert!(matches!(make_at(&*store, &alice(), &new(1), old).await, Outcome::Stale));
         assert_eq!(count(&*store, &alice()).await, 0);
@@ -223,21 +223,21 @@ async fn the_first_factor_ends_all_app_passwords_and_the_second_none(database: &
     assert!(redeem(&*store, &alice(), 2).await.is_some());
 }
 
-async fn all_app_passwords_are_revoked_at_once(database: &TestDatabase) {
+async fn a_password_changed_elsewhere_ends_all_app_passwords(database: &TestDatabase) {
     let store = database.open().await.store;
-    let revoke_all = async || {
-        let revoked = event(&alice(), Action::AppPasswordRevoked, NOW);
-        store.revoke_app_passwords(&alice(), revoked).await.expect("it answers")
-    };
-    assert_eq!(revoke_all().await, 0);
-    assert_eq!(factors_of(&*store, &alice()).await.version, Version(0));
     make(&*store, &alice(), 1).await;
     make(&*store, &alice(), 2).await;
     make(&*store, &bob(), 3).await;
-    assert_eq!(revoke_all().await, 2);
+    let before = factors_of(&*store, &alice()).await.epoch;
+    let session = login_session(&alice(), NOW);
+    keep(&*store, &session, &origin(ADDRESS), NOW).await;
+    let changed = event(&alice(), Action::PasswordChanged, NOW);
+    store.end_all(&alice(), changed).await.expect("it answers");
+    assert!(!is_open(&*store, &session).await);
     assert_eq!(count(&*store, &alice()).await, 0);
     assert_eq!(count(&*store, &bob()).await, 1);
-    assert_eq!(times(&*store, &alice(), Action::AppPasswordRevoked).await, 1);
+    assert_eq!(times(&*store, &alice(), Action::PasswordChanged).await, 1);
+    assert_eq!(factors_of(&*store, &alice()).await.epoch, before.next());
 }
 
 async fn no_login_with_an_app_password_survives_its_end(database: &TestDatabase) {
@@ -249,10 +249,10 @@ async fn no_login_with_an_app_password_survives_its_end(database: &TestDatabase)
         let id = make(&*first.store, &alice(), 1).await;
         let (store, accounts) = (Arc::clone(&first.store), Arc::clone(&first.accounts));
         let logs_in = async move {
-            let Some(version) = redeem(&*store, &alice(), 1).await else { return false };
+            let Some(epoch) = redeem(&*store, &alice(), 1).await else { return false };
             let logged_in = event(&alice(), Action::LoggedIn, NOW);
             let login = login("BOT", 3);
-            let done = accounts.log_in(&alice(), &login, Some(version), NOW, logged_in).await;
+            let done = accounts.log_in(&alice(), &login, Some(epoch), NOW, logged_in).await;
             matches!(done.expect("it answers"), Outcome::Committed(true))
         };
         let (store, accounts) = (Arc::clone(&second.store), Arc::clone(&second.accounts));

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::Timestamp;
-use myelin_storage::{Action, Change, LOGIN_TOKENS, Outcome, Store, TokenDigest, Version};
+use myelin_storage::{Action, Change, Epoch, LOGIN_TOKENS, Outcome, Store, TokenDigest};
 use myelin_testing::fixture::{event, factors_of};
 use myelin_testing::race::race;
 use myelin_testing::{NOW, TestDatabase, on_every_database};
@@ -20,8 +20,8 @@ on_every_database!(
     beyond_the_limit_the_login_token_that_runs_out_first_goes,
     of_many_that_are_issued_at_once_the_limit_is_left,
     a_sweep_takes_all_login_tokens_that_have_expired,
-    a_login_token_decided_on_an_old_version_is_stale,
-    a_login_token_names_the_version_of_its_user,
+    a_login_token_decided_in_an_old_epoch_is_stale,
+    a_login_token_names_the_epoch_of_its_user,
     a_login_token_makes_no_decision_stale,
 );
 
@@ -36,11 +36,11 @@ async fn issue(store: &dyn Store, user: &UserId, token: TokenDigest) -> Timestam
     NOW + LIFETIME
 }
 
-/// Issues one on the version that the user has by then.
+/// Issues one on the epoch that the user has by then.
 async fn issue_until(store: &dyn Store, user: &UserId, token: TokenDigest, expires: Timestamp) {
     loop {
-        let version = factors_of(store, user).await.version;
-        if issue_at(store, user, token, version, expires).await {
+        let epoch = factors_of(store, user).await.epoch;
+        if issue_at(store, user, token, epoch, expires).await {
             return;
         }
     }
@@ -50,11 +50,11 @@ async fn issue_at(
     store: &dyn Store,
     user: &UserId,
     token: TokenDigest,
-    version: Version,
+    epoch: Epoch,
     expires: Timestamp,
 ) -> bool {
     let issued = event(user, Action::LoginTokenIssued, NOW);
-    let created = store.create_login_token(&token, user, version, expires, issued).await;
+    let created = store.create_login_token(&token, user, epoch, expires, issued).await;
     matches!(created.expect("it answers"), Outcome::Committed(()))
 }
 
@@ -159,10 +159,10 @@ async fn a_sweep_takes_all_login_tokens_that_have_expired(database: &TestDatabas
     assert_eq!(store.sweep(NOW + LIFETIME).await.expect("it answers"), u64::from(MANY));
 }
 
-async fn a_login_token_decided_on_an_old_version_is_stale(database: &TestDatabase) {
+async fn a_login_token_decided_in_an_old_epoch_is_stale(database: &TestDatabase) {
     let store = database.open().await.store;
     for user in [alice(), bob()] {
-        let old = factors_of(&*store, &user).await.version;
+        let old = factors_of(&*store, &user).await.epoch;
         store.end_sessions(&user).await.expect("it answers");
         assert!(!issue_at(&*store, &user, token(1), old, NOW + LIFETIME).await);
         assert_eq!(redeem(&*store, token(1), NOW).await, None);
@@ -172,12 +172,12 @@ async fn a_login_token_decided_on_an_old_version_is_stale(database: &TestDatabas
     }
 }
 
-async fn a_login_token_names_the_version_of_its_user(database: &TestDatabase) {
+async fn a_login_token_names_the_epoch_of_its_user(database: &TestDatabase) {
     let store = database.open().await.store;
     issue(&*store, &alice(), token(1)).await;
-    let version = factors_of(&*store, &alice()).await.version;
+    let epoch = factors_of(&*store, &alice()).await.epoch;
     let redeemed = store.redeem_login_token(&token(1), NOW).await.expect("it answers");
-    assert_eq!(redeemed, Some((alice(), version)));
+    assert_eq!(redeemed, Some((alice(), epoch)));
 }
 
 async fn a_login_token_makes_no_decision_stale(database: &TestDatabase) {
@@ -192,13 +192,14 @@ async fn a_login_token_makes_no_decision_stale(database: &TestDatabase) {
             issue(&*store, &user, token(number)).await;
             assert_eq!(redeem(&*store, token(number), NOW).await, Some(user.clone()));
         }
-        assert_eq!(factors_of(&*store, &user).await.version, before.version);
+        let now = factors_of(&*store, &user).await;
+        assert_eq!((now.version, now.epoch), (before.version, before.epoch));
         let count = || Change::CountRecoveryFailure {
             throttle: Throttle { in_a_row: 1, ..Throttle::default() },
         };
         assert!(change(&*store, &before, count(), Action::RecoveryFailed).await);
         assert!(!change(&*store, &before, count(), Action::RecoveryFailed).await);
         let after = factors_of(&*store, &user).await;
-        assert_eq!((after.version, after.recovery.in_a_row), (before.version.next(), 1));
+        assert_eq!((after.version.0, after.recovery.in_a_row), (before.version.0 + 1, 1));
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use myelin_ambient::Timestamp;
 use myelin_storage::{
-    Action, Change, Enrolled, Error, Event, Factors, Outcome, RecordedEvent, SealedSecret, Spend,
-    Store,
+    Action, Change, Enrolled, Epoch, Error, Event, Factors, Outcome, RecordedEvent, SealedSecret,
+    Spend, Store,
 };
 use myelin_testing::fixture::{event, factors_of, flows, login_binding};
 use myelin_testing::{NOW, SeededUser};
@@ -172,6 +172,7 @@ pub(crate) fn wrong_code(user: &SeededUser) -> TotpToken {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Snapshot {
     version: i64,
+    epoch: Epoch,
     throttles: (Throttle, Throttle),
     authenticators: Vec<Shown>,
     codes: Option<Set>,
@@ -196,7 +197,7 @@ type Shown = (
 
 /// The user's snapshot, with these sessions as they are kept.
 pub(crate) async fn snapshot(store: &dyn Store, user: &UserId, sessions: &[&Session]) -> Snapshot {
-    let Factors { user: _, version, totp, recovery, authenticators, codes } =
+    let Factors { user: _, version, epoch, totp, recovery, authenticators, codes } =
         factors_of(store, user).await;
     let mut kept = Vec::new();
     for session in sessions {
@@ -205,6 +206,7 @@ pub(crate) async fn snapshot(store: &dyn Store, user: &UserId, sessions: &[&Sess
     }
     Snapshot {
         version: version.0,
+        epoch,
         throttles: (totp, recovery),
         authenticators: authenticators.into_iter().map(shown).collect(),
         codes: codes.map(|codes| (codes.salt, codes.generated, codes.total, codes.unused)),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use myelin_ambient::Timestamp;
 use myelin_storage::{
-    Action, Change, Database, GRANTS, LogoutDevices, Outcome, Store, TokenDigest, Version,
+    Action, Change, Database, Epoch, GRANTS, LogoutDevices, Outcome, Store, TokenDigest,
     WEB_SESSIONS, WebSession,
 };
 use myelin_testing::fixture::{enrol, event, factors_of, unhashed_codes};
@@ -21,14 +21,14 @@ on_every_database!(
     using_a_web_session_keeps_it_but_not_beyond_its_end,
     a_web_session_is_ended_by_its_name,
     what_ends_other_sessions_ends_web_sessions_and_grants,
-    a_web_session_decided_on_an_old_version_is_not_opened,
+    a_web_session_decided_in_an_old_epoch_is_not_opened,
     no_web_session_survives_an_end_that_races_with_it,
     beyond_the_limit_the_web_session_unused_for_longest_goes,
     a_grant_is_redeemed_once_by_its_user,
     a_grant_runs_out_and_can_be_renewed,
     of_many_who_redeem_a_grant_one_does,
     beyond_the_limit_the_grant_that_runs_out_first_goes,
-    a_grant_decided_on_an_old_version_is_not_kept,
+    a_grant_decided_in_an_old_epoch_is_not_kept,
     a_sweep_takes_web_sessions_and_grants_that_have_expired,
 );
 
@@ -40,27 +40,27 @@ fn digest(number: u8) -> TokenDigest {
 }
 
 /// Opens a session; whether it was opened.
-async fn open_at(store: &dyn Store, user: &UserId, number: u8, version: Version) -> bool {
-    open_from(store, user, number, version, NOW).await
+async fn open_at(store: &dyn Store, user: &UserId, number: u8, epoch: Epoch) -> bool {
+    open_from(store, user, number, epoch, NOW).await
 }
 
 async fn open_from(
     store: &dyn Store,
     user: &UserId,
     number: u8,
-    version: Version,
+    epoch: Epoch,
     now: Timestamp,
 ) -> bool {
     let signed_in = Some(event(user, Action::SignedIn, now));
     let session =
         WebSession { user: user.to_owned(), created: now, last_seen: now, expires: now + LIFETIME };
-    let opened = store.open_web_session(&digest(number), &session, version, signed_in).await;
+    let opened = store.open_web_session(&digest(number), &session, epoch, signed_in).await;
     matches!(opened.expect("it answers"), Outcome::Committed(()))
 }
 
 async fn open(store: &dyn Store, user: &UserId, number: u8) {
-    let version = factors_of(store, user).await.version;
-    assert!(open_at(store, user, number, version).await, "nothing has changed");
+    let epoch = factors_of(store, user).await.epoch;
+    assert!(open_at(store, user, number, epoch).await, "nothing has changed");
 }
 
 async fn is_signed_in(store: &dyn Store, number: u8, now: Timestamp) -> bool {
@@ -68,20 +68,20 @@ async fn is_signed_in(store: &dyn Store, number: u8, now: Timestamp) -> bool {
     found.expect("it answers").is_some()
 }
 
-async fn put_at(store: &dyn Store, user: &UserId, number: u8, version: Version) -> bool {
+async fn put_at(store: &dyn Store, user: &UserId, number: u8, epoch: Epoch) -> bool {
     let allowed = event(user, Action::SigningKeysAllowed, NOW);
     let expires = NOW + LIFETIME + Duration::from_secs(number.into());
-    let put = store.put_grant(&digest(number), user, version, expires, allowed).await;
+    let put = store.put_grant(&digest(number), user, epoch, expires, allowed).await;
     matches!(put.expect("it answers"), Outcome::Committed(()))
 }
 
 async fn put(store: &dyn Store, user: &UserId, number: u8) {
-    let version = factors_of(store, user).await.version;
-    assert!(put_at(store, user, number, version).await, "nothing has changed");
+    let epoch = factors_of(store, user).await.epoch;
+    assert!(put_at(store, user, number, epoch).await, "nothing has changed");
 }
 
 async fn redeem(store: &dyn Store, user: &UserId, number: u8, now: Timestamp) -> bool {
-    store.redeem_grant(&digest(number), user, now).await.expect("it answers")
+    store.redeem_grant(&digest(number), user, now).await.expect("it answers").is_some()
 }
 
 async fn a_web_session_is_found_with_the_factors_of_its_user(database: &TestDatabase) {
@@ -176,10 +176,10 @@ async fn what_ends_other_sessions_ends_web_sessions_and_grants(database: &TestDa
     assert!(is_signed_in(&*store, 200, NOW).await && redeem(&*store, &bob(), 200, NOW).await);
 }
 
-async fn a_web_session_decided_on_an_old_version_is_not_opened(database: &TestDatabase) {
+async fn a_web_session_decided_in_an_old_epoch_is_not_opened(database: &TestDatabase) {
     let store = database.open().await.store;
     for _ in 0..2 {
-        let old = factors_of(&*store, &alice()).await.version;
+        let old = factors_of(&*store, &alice()).await.epoch;
         store.end_sessions(&alice()).await.expect("it answers");
         assert!(!open_at(&*store, &alice(), 1, old).await);
         assert!(!is_signed_in(&*store, 1, NOW).await);
@@ -193,7 +193,7 @@ async fn no_web_session_survives_an_end_that_races_with_it(database: &TestDataba
         // Of a user without a row, too.
         let user: ruma::OwnedUserId =
             format!("@user{}:localhost", round / 2).try_into().expect("it is an ID");
-        let version = factors_of(&*stores[0], &user).await.version;
+        let epoch = factors_of(&*stores[0], &user).await.epoch;
         let opened = race((0..8).map(|number| {
             let (store, user) = (Arc::clone(&stores[usize::from(number % 2)]), user.clone());
             async move {
@@ -201,7 +201,7 @@ async fn no_web_session_survives_an_end_that_races_with_it(database: &TestDataba
                     store.end_sessions(&user).await.expect("it answers");
                     return false;
                 }
-                open_at(&*store, &user, 10 * round + number, version).await
+                open_at(&*store, &user, 10 * round + number, epoch).await
             }
         }))
         .await;
@@ -224,8 +224,8 @@ async fn beyond_the_limit_the_web_session_unused_for_longest_goes(database: &Tes
     for number in 1..limit {
         assert!(is_signed_in(&*store, number, later).await);
     }
-    let version = factors_of(&*store, &alice()).await.version;
-    assert!(open_from(&*store, &alice(), 100, version, later).await);
+    let epoch = factors_of(&*store, &alice()).await.epoch;
+    assert!(open_from(&*store, &alice(), 100, epoch, later).await);
     assert!(!is_signed_in(&*store, 0, later).await);
     for number in (1..limit).chain([100, 200]) {
         assert!(is_signed_in(&*store, number, later).await, "{number}");
@@ -281,10 +281,10 @@ async fn beyond_the_limit_the_grant_that_runs_out_first_goes(database: &TestData
     assert!(redeem(&*store, &bob(), 200, NOW).await);
 }
 
-async fn a_grant_decided_on_an_old_version_is_not_kept(database: &TestDatabase) {
+async fn a_grant_decided_in_an_old_epoch_is_not_kept(database: &TestDatabase) {
     let store = database.open().await.store;
     for _ in 0..2 {
-        let old = factors_of(&*store, &alice()).await.version;
+        let old = factors_of(&*store, &alice()).await.epoch;
         store.end_sessions(&alice()).await.expect("it answers");
         assert!(!put_at(&*store, &alice(), 1, old).await);
         assert!(!redeem(&*store, &alice(), 1, NOW).await);

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use data_encoding::HEXUPPER;
-use myelin_storage::Version;
+use myelin_storage::Epoch;
 use myelin_uia::Authenticated;
 use ruma::{
     ServerName, UserId,
@@ -187,7 +187,7 @@ impl Homeserver for Generic {
         &self,
         proof: Authenticated,
         device: Device,
-        _as_of: Version,
+        _as_of: Epoch,
         context: &Context,
     ) -> Result<LoggedIn, Error> {
         let user = proof

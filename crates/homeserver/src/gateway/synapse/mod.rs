@@ -14,7 +14,7 @@ use axum::{
 };
 use http::StatusCode;
 use myelin_ambient::Timestamp;
-use myelin_storage::Version;
+use myelin_storage::Epoch;
 use myelin_uia::Authenticated;
 use ruma::{ServerName, UserId, api::client::uiaa::UserIdentifier};
 use serde_json::{Map, Value, json};
@@ -157,7 +157,7 @@ impl Homeserver for Synapse {
         &self,
         proof: Authenticated,
         device: Device,
-        _as_of: Version,
+        _as_of: Epoch,
         context: &Context,
     ) -> Result<LoggedIn, Error> {
         let user = proof

@@ -44,6 +44,7 @@ const fn is_alarming(action: Action) -> bool {
             | Action::RecoveryFailed
             | Action::RecoveryWaiting
             | Action::TwoFactorReset
+            | Action::SessionsEnded
     )
 }
 
@@ -76,5 +77,6 @@ const fn words(t: &'static Texts, action: Action) -> &'static str {
         Action::AppPasswordUsed => t.event_app_password_used,
         Action::AppPasswordRevoked => t.event_app_password_revoked,
         Action::SigningKeysAllowed => t.event_signing_keys_allowed,
+        Action::SessionsEnded => t.event_sessions_ended,
     }
 }

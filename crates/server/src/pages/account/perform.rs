@@ -4,18 +4,14 @@ use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderValue, Method, header};
 use http_body_util::BodyExt as _;
 use myelin_homeserver::{Context, Device};
-use myelin_storage::Version;
 use myelin_two_factor::Name;
-use myelin_uia::Authenticated;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{
     PATH, SignedIn,
     change::{Change, What},
-    kept,
-    proof::Proved,
-    set_up,
+    kept, set_up,
 };
 use crate::{
     App,
@@ -23,6 +19,7 @@ use crate::{
     mint::mint,
     pages::{Problem, Visit, reply::see_other},
     two_factor::{Owner, app_passwords, enrol, new_set, rename_to, take_away},
+    uia::Proved,
 };
 
 pub(super) async fn perform(
@@ -30,27 +27,28 @@ pub(super) async fn perform(
     signed_in: &SignedIn,
     change: &Change,
     name: Name,
-    Proved { proof, version }: Proved,
+    proved: Proved,
 ) -> Result<Response, Problem> {
     let (app, context) = (visit.app.clone(), visit.context.clone());
     let owner = Owner { app: &app, context: &context, user: &signed_in.factors.user };
+    let epoch = proved.epoch;
     match change.what {
         What::Add => {
-            let pending = enrol(&owner, name, proof).await?;
+            let pending = enrol(&owner, name, proved).await?;
             return Ok(set_up::page(visit, signed_in, Some(&pending), None));
         }
         What::Rename => rename_to(&owner, &change.id, &name).await?,
         What::Remove => {
-            take_away(&owner, &change.id, proof).await?;
-            signed_in.go_on(visit, version.next()).await?;
+            take_away(&owner, &change.id, proved).await?;
+            signed_in.go_on(visit, epoch.next()).await?;
         }
         What::Codes => {
-            let codes = new_set(&owner, proof).await?;
-            signed_in.go_on(visit, version.next()).await?;
+            let codes = new_set(&owner, proved).await?;
+            signed_in.go_on(visit, epoch.next()).await?;
             return Ok(kept::codes(visit, signed_in, &codes, None));
         }
         What::AppPassword => {
-            let (_, password) = app_passwords::make(&owner, name.clone(), &proof).await?;
+            let (_, password) = app_passwords::make(&owner, name.clone(), &proved).await?;
             return Ok(kept::app_password(visit, signed_in, &name, &password));
         }
         What::Revoke => app_passwords::end(&owner, &change.id).await?,
@@ -58,9 +56,9 @@ pub(super) async fn perform(
             // First whoever is signed in to this page elsewhere, and what could
             // still lead to a device: none of it may come in between.
             app.store().end_sessions(owner.user).await?;
-            let version = version.next();
-            sign_out_everywhere(&app, &context, proof, version).await?;
-            signed_in.go_on(visit, version).await?;
+            let proved = Proved { epoch: epoch.next(), ..proved };
+            sign_out_everywhere(&app, &context, proved).await?;
+            signed_in.go_on(visit, epoch.next()).await?;
         }
     }
     Ok(see_other(visit, &visit.link(PATH)))
@@ -70,15 +68,10 @@ pub(super) async fn perform(
 /// of its own, and has that one log out all.
 ///
 /// [Client-Server API, `POST /logout/all`](https://spec.matrix.org/v1.16/client-server-api/#post_matrixclientv3logoutall)
-async fn sign_out_everywhere(
-    app: &App,
-    context: &Context,
-    proof: Authenticated,
-    version: Version,
-) -> Result<(), Problem> {
+async fn sign_out_everywhere(app: &App, context: &Context, proved: Proved) -> Result<(), Problem> {
     let name = Some("Account page".to_owned());
     let device = Device { initial_display_name: name, ..Device::default() };
-    let login = mint(app, proof, device, version, context).await?;
+    let login = mint(app, proved, device, context).await?;
     let token = access_token(login).await?;
     let mut request = Request::new(Body::from("{}"));
     *request.method_mut() = Method::POST;

@@ -3,8 +3,8 @@
 //! the password.
 
 use myelin_homeserver::{Password, PasswordEvidence};
-use myelin_storage::{Factors, Version};
-use myelin_uia::{Authenticated, Binding, Progress};
+use myelin_storage::Factors;
+use myelin_uia::{Binding, Progress};
 use ruma::api::client::uiaa::MatrixUserIdentifier;
 use serde_json::Map;
 use zeroize::Zeroizing;
@@ -13,14 +13,8 @@ use super::{SignedIn, change::Change};
 use crate::{
     pages::{Problem, Visit, trouble::Trouble},
     texts,
-    uia::{Evidence, Gate, Place, Purpose, Tried},
+    uia::{Evidence, Gate, Place, Proved, Purpose, Tried},
 };
-
-/// A proof, and the version of the factors after it.
-pub(super) struct Proved {
-    pub(super) proof: Authenticated,
-    pub(super) version: Version,
-}
 
 /// Checks and spends what the form holds as proof.
 pub(super) async fn prove(
@@ -45,8 +39,8 @@ pub(super) async fn prove(
     let evidence = evidence(visit, &factors, takes_both, change.recovery)?;
     let tried = gate.try_stage((session, Some(factors)), &evidence, Place::Request).await;
     Ok(Err(match tried {
-        Ok(Tried::Passed(Progress::Done(proof), Some(version))) => {
-            return Ok(Ok(Proved { proof, version }));
+        Ok(Tried::Passed(Progress::Done(proof), epoch)) => {
+            return Ok(Ok(Proved { proof, epoch }));
         }
         Ok(Tried::Passed(..) | Tried::Gone) => return Err(Problem::Over),
         Ok(Tried::Wait(until)) => Trouble::wait(visit, until),

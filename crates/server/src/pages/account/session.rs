@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
-use myelin_storage::{Action, Event, Factors, Outcome, TokenDigest, Version, WebSession};
+use myelin_storage::{Action, Epoch, Event, Factors, Outcome, TokenDigest, WebSession};
 use sha2::{Digest, Sha256};
 
 use super::super::{Problem, Visit, cookies::Cookie, reply::see_other};
@@ -30,10 +30,10 @@ impl SignedIn {
     }
 
     /// Goes on, after a change that has ended all sessions, in a new one. It is
-    /// opened only if the version is the one that this change has led to: who
+    /// opened only if the epoch is the one that this change has led to: who
     /// else has ended sessions meanwhile has ended this one too.
-    pub(super) async fn go_on(&self, visit: &mut Visit, version: Version) -> Result<(), Problem> {
-        open(visit, &self.session, version, None).await.map(drop)
+    pub(super) async fn go_on(&self, visit: &mut Visit, epoch: Epoch) -> Result<(), Problem> {
+        open(visit, &self.session, epoch, None).await.map(drop)
     }
 }
 
@@ -61,24 +61,24 @@ pub(in super::super) async fn enter(
         origin: visit.context.origin(),
         detail: None,
     };
-    if open(visit, &session, factors.version, Some(event)).await? {
+    if open(visit, &session, factors.epoch, Some(event)).await? {
         Ok(see_other(visit, &visit.link(super::PATH)))
     } else {
         Err(Problem::Over)
     }
 }
 
-/// Opens a session under a new name; `false` if the version has passed.
+/// Opens a session under a new name; `false` if the epoch has passed.
 async fn open(
     visit: &mut Visit,
     session: &WebSession,
-    version: Version,
+    epoch: Epoch,
     event: Option<Event>,
 ) -> Result<bool, Problem> {
     let name = BASE64URL_NOPAD.encode(&visit.app.entropy().bytes::<24>());
     let session = WebSession { last_seen: visit.app.now(), ..session.clone() };
     let id = digest(&name);
-    let opened = visit.app.store().open_web_session(&id, &session, version, event).await?;
+    let opened = visit.app.store().open_web_session(&id, &session, epoch, event).await?;
     let open = matches!(opened, Outcome::Committed(()));
     visit.jar.set(Cookie::Account, open.then_some(name));
     Ok(open)

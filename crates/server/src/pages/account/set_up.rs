@@ -67,7 +67,7 @@ pub(super) async fn confirm(visit: &mut Visit, signed_in: SignedIn) -> Result<Re
     let code = Zeroizing::new(visit.form()?.text("code").to_owned());
     match try_confirm(&owner, pending.id.as_str(), &code).await {
         Ok(Confirmed::Active(codes)) => {
-            signed_in.go_on(visit, factors.version.next()).await?;
+            signed_in.go_on(visit, factors.epoch.next()).await?;
             match codes {
                 Some(codes) => Ok(kept::codes(visit, &signed_in, &codes, None)),
                 None => Ok(see_other(visit, &visit.link(PATH))),

@@ -104,7 +104,7 @@ async fn back(visit: &mut Visit, sign_in: SignIn) -> Result<Response, Problem> {
     }
     let event = state::gate(visit).event(factors.user.clone(), Action::LoginTokenIssued, now);
     let lifetime = app.settings().sign_in_token_lifetime;
-    let token = match login_token::issue(&app, lifetime, factors.version, event).await {
+    let token = match login_token::issue(&app, lifetime, factors.epoch, event).await {
         Err(Error::Refused(_)) => return Err(Problem::Over),
         issued => issued?,
     };

@@ -42,7 +42,8 @@ pub(super) async fn submit(visit: &mut Visit) -> Result<Response, Problem> {
     });
     sign_in.keep(visit, event).await?;
     // Nobody has seen the session's name yet.
-    state::unchanged_or_void(&visit.app, &sign_in.factors, 0).await?;
+    let SignIn { factors, .. } = &sign_in;
+    state::unchanged_or_void(&visit.app, &factors.user, factors.epoch).await?;
     if sign_in.step(visit) == state::Step::Ready {
         return onwards(visit, sign_in).await;
     }

@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     pages::{Problem, Visit, reply::see_other, trouble::Trouble},
     two_factor::{Confirmed, Owner, enrol, try_confirm},
+    uia::Proved,
 };
 
 /// Shows a new secret, once.
@@ -31,12 +32,14 @@ pub(super) async fn begin(visit: &mut Visit) -> Result<Response, Problem> {
     let executable = executable.map_err(|_| Problem::Over)?;
     let ended = app.store().execute_session(executable, Some(&factors), app.now()).await?;
     let Outcome::Committed(proof) = ended else { return Err(Problem::Over) };
+    let epoch = factors.epoch;
     let owner = Owner { app: &app, context: &context, user: &factors.user };
-    let pending = enrol(&owner, Name::parse(None).map_err(|_| Problem::Malformed)?, proof).await?;
+    let name = Name::parse(None).map_err(|_| Problem::Malformed)?;
+    let pending = enrol(&owner, name, Proved { proof, epoch }).await?;
     let session = state::pass(visit, &factors, &target, &[Stage::Password])?;
     let sign_in = SignIn { session, factors, target };
     sign_in.keep(visit, None).await?;
-    unchanged_or_void(&app, &sign_in.factors, 1).await?;
+    unchanged_or_void(&app, &sign_in.factors.user, epoch).await?;
     Ok(templates::set_up(visit, &sign_in, Some(&pending), None))
 }
 
@@ -65,7 +68,7 @@ pub(super) async fn confirm(visit: &mut Visit) -> Result<Response, Problem> {
     let session = state::pass(visit, &now, &target, &[Stage::Password, Stage::Totp])?;
     let sign_in = SignIn { session, factors: now, target };
     sign_in.keep(visit, None).await?;
-    unchanged_or_void(&app, &factors, 1).await?;
+    unchanged_or_void(&app, owner.user, factors.epoch.next()).await?;
     Ok(templates::codes(visit, &sign_in, &codes, None))
 }
 

@@ -1,8 +1,9 @@
 //! Where a sign-in stands: a session of the flow engine, and the client that
 //! waits for it.
 
-use myelin_storage::Factors;
+use myelin_storage::{Epoch, Factors};
 use myelin_uia::{Binding, Progress, Session, Stage};
+use ruma::UserId;
 use serde_json::{Map, Value, json};
 
 use super::super::{Problem, Visit, cookies::Cookie, target::Target};
@@ -126,17 +127,17 @@ pub(super) fn binding() -> Binding {
     Binding::new(None, "GET", ENDPOINT, &[], &Map::new())
 }
 
-/// Whether the user's factors and password are as they were, but for `own`
-/// changes; if not, whatever was just given out is void.
+/// Whether the user's factors are in this epoch; if not, whatever was just given
+/// out is void.
 pub(super) async fn unchanged_or_void(
     app: &App,
-    before: &Factors,
-    own: i64,
+    user: &UserId,
+    epoch: Epoch,
 ) -> Result<(), Problem> {
-    match check_unchanged(app, before, own).await {
+    match check_unchanged(app, user, epoch).await {
         Ok(()) => Ok(()),
         Err(Error::Contended) => {
-            app.store().end_sessions(&before.user).await?;
+            app.store().end_sessions(user).await?;
             Err(Problem::Over)
         }
         Err(other) => Err(other.into()),

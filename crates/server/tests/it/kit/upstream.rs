@@ -6,14 +6,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::{extract::Request, middleware, middleware::Next};
+use axum::{extract::Request, middleware, middleware::Next, response::Response};
 use tokio::net::TcpListener;
 
 use super::{Kind, TestApp};
 
-/// What is done once, after the homeserver has answered and before anybody
-/// hears of it.
-type Trap = Box<dyn FnOnce() + Send>;
+/// What becomes once of an answer on a path with this end, before anybody hears
+/// of it.
+type Trap = (&'static str, Box<dyn FnOnce(Response) -> Response + Send>);
 
 /// The homeserver.
 pub(crate) struct Upstream {
@@ -28,15 +28,16 @@ impl Upstream {
         let trap = Arc::<Mutex<Option<Trap>>>::default();
         let armed = Arc::clone(&trap);
         let spring = middleware::from_fn(move |request: Request, next: Next| {
-            let is_login = request.uri().path().ends_with("/login");
+            let path = request.uri().path().to_owned();
             let armed = Arc::clone(&armed);
             async move {
                 let response = next.run(request).await;
-                let trap = armed.lock().expect("no panic").take_if(|_| is_login);
-                if let Some(trap) = trap {
-                    tokio::task::block_in_place(trap);
+                let is_it = |(end, _): &mut Trap| path.ends_with(*end);
+                let trap = armed.lock().expect("no panic").take_if(is_it);
+                match trap {
+                    Some((_, trap)) => tokio::task::block_in_place(|| trap(response)),
+                    None => response,
                 }
-                response
             }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -48,7 +49,20 @@ impl Upstream {
 
     /// Does something when the next login has been answered here.
     pub(crate) fn after_the_next_login(&self, trap: impl FnOnce() + Send + 'static) {
-        *self.trap.lock().expect("no panic") = Some(Box::new(trap));
+        self.in_place_of_the_next("/login", |response| {
+            trap();
+            response
+        });
+    }
+
+    /// Answers something else to the next request whose path ends so, once it has
+    /// been done.
+    pub(crate) fn in_place_of_the_next(
+        &self,
+        end: &'static str,
+        trap: impl FnOnce(Response) -> Response + Send + 'static,
+    ) {
+        *self.trap.lock().expect("no panic") = Some((end, Box::new(trap)));
     }
 
     /// How many devices all users have together.

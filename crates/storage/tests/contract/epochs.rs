@@ -1,39 +1,46 @@
-//! A decision holds only for the version that it was made on, also where it
-//! spends nothing, and also for users who never had a second factor.
+//! What was proven holds only in its epoch, also for users who never had a
+//! second factor.
 
 use std::sync::Arc;
 
+use myelin_ambient::SystemEntropy;
 use myelin_storage::{
-    Accounts, Action, Change, Database, Factors, LogoutDevices, Outcome, Spend, Store, Version,
+    Accounts, Action, Change, Database, Epoch, Factors, LogoutDevices, Outcome, Spend, Store,
 };
 use myelin_testing::fixture::{
     ADDRESS, enrol, event, factors_of, keep, login_session, origin, unhashed_codes,
 };
 use myelin_testing::race::race;
 use myelin_testing::{NOW, TestDatabase, on_every_database};
+use myelin_two_factor::{AuthenticatorId, Step, Throttle};
 use myelin_uia::{Session, Stage};
 use ruma::{UserId, device_id};
 
 use crate::devices::{login, owner, register};
+use crate::enrolment::begin_as;
 use crate::raw::Raw;
-use crate::support::{admit, alice, bob, change, is_open, snapshot, times};
+use crate::support::{
+    admit, alice, bob, change, code, current_step, finish, is_open, recovery_code, snapshot, times,
+};
 
 on_every_database!(
-    an_account_has_a_version_from_the_start,
-    what_voids_sessions_raises_the_version_of_a_user_without_factors,
-    a_login_decided_on_an_old_version_is_stale_and_writes_nothing,
-    a_login_without_a_version_is_not_compared,
+    an_account_has_an_epoch_from_the_start,
+    a_code_that_is_spent_or_counted_begins_no_epoch,
+    a_change_to_what_protects_begins_an_epoch,
+    what_voids_sessions_begins_an_epoch_of_a_user_without_factors,
+    a_login_decided_in_an_old_epoch_is_stale_and_writes_nothing,
+    a_login_without_an_epoch_is_not_compared,
     a_login_on_a_closed_account_is_refused_and_not_stale,
     a_login_that_waited_for_a_new_password_is_stale,
     a_new_password_leaves_no_device_of_a_racing_login,
-    a_password_decided_on_an_old_version_is_stale,
-    a_password_raises_no_version,
+    a_password_decided_in_an_old_epoch_is_stale,
+    a_password_begins_no_epoch,
     a_password_that_waited_for_a_change_is_stale,
     factors_of_another_user_pass_no_password,
 );
 
-async fn version(store: &dyn Store, user: &UserId) -> Version {
-    factors_of(store, user).await.version
+async fn epoch(store: &dyn Store, user: &UserId) -> Epoch {
+    factors_of(store, user).await.epoch
 }
 
 async fn set_password(accounts: &dyn Accounts, user: &UserId, logout: LogoutDevices) {
@@ -41,15 +48,15 @@ async fn set_password(accounts: &dyn Accounts, user: &UserId, logout: LogoutDevi
     accounts.set_password(user, "new", logout, changed).await.expect("it answers");
 }
 
-/// A login of alice on this device, decided at this version.
+/// A login of alice on this device, decided in this epoch.
 async fn log_in_at(
     accounts: &dyn Accounts,
     (device, number): (&str, u8),
-    version: Version,
+    epoch: Epoch,
 ) -> Outcome<bool> {
     let logged_in = event(&alice(), Action::LoggedIn, NOW);
     let login = login(device, number);
-    accounts.log_in(&alice(), &login, Some(version), NOW, logged_in).await.expect("it answers")
+    accounts.log_in(&alice(), &login, Some(epoch), NOW, logged_in).await.expect("it answers")
 }
 
 /// A login session that has passed nothing, kept.
@@ -68,57 +75,115 @@ async fn pass_password(store: &dyn Store, session: &Session, factors: &Factors) 
     matches!(outcome.expect("it answers"), Outcome::Committed(_))
 }
 
-async fn an_account_has_a_version_from_the_start(database: &TestDatabase) {
+async fn an_account_has_an_epoch_from_the_start(database: &TestDatabase) {
     let Database { store, accounts, .. } = database.open().await;
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     let factors = factors_of(&*store, &alice()).await;
-    assert_eq!(factors.version, Version(1));
+    assert_eq!(factors.epoch, Epoch(1));
     assert!(!factors.protect() && factors.codes.is_none());
     assert_eq!((factors.totp.in_a_row, factors.recovery.in_a_row), (0, 0));
     // There is nothing to reset, and a second factor can be set up.
     let reset = event(&alice(), Action::TwoFactorReset, NOW);
     assert!(!store.reset(&alice(), reset).await.expect("it answers"));
-    assert_eq!(version(&*store, &alice()).await, Version(1));
+    assert_eq!(epoch(&*store, &alice()).await, Epoch(1));
     enrol(&*store, &alice(), 0, NOW).await;
 }
 
-async fn what_voids_sessions_raises_the_version_of_a_user_without_factors(database: &TestDatabase) {
+async fn what_voids_sessions_begins_an_epoch_of_a_user_without_factors(database: &TestDatabase) {
     let Database { store, accounts, .. } = database.open().await;
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
-    assert_eq!(version(&*store, &alice()).await, Version(2));
+    assert_eq!(epoch(&*store, &alice()).await, Epoch(2));
     store.end_sessions(&alice()).await.expect("it answers");
-    assert_eq!(version(&*store, &alice()).await, Version(3));
+    assert_eq!(epoch(&*store, &alice()).await, Epoch(3));
     let deactivated = event(&alice(), Action::Deactivated, NOW);
     accounts.deactivate(&alice(), deactivated).await.expect("it answers");
-    assert_eq!(version(&*store, &alice()).await, Version(4));
+    assert_eq!(epoch(&*store, &alice()).await, Epoch(4));
     // One whose account is kept elsewhere.
-    assert_eq!(version(&*store, &bob()).await, Version(0));
+    assert_eq!(epoch(&*store, &bob()).await, Epoch(0));
     store.end_sessions(&bob()).await.expect("it answers");
-    assert_eq!(version(&*store, &bob()).await, Version(1));
+    assert_eq!(epoch(&*store, &bob()).await, Epoch(1));
 }
 
-async fn a_login_decided_on_an_old_version_is_stale_and_writes_nothing(database: &TestDatabase) {
+/// Makes these changes one after the other; how many of them begin an epoch, and
+/// whether each raises the version.
+async fn epochs_of(store: &dyn Store, changes: Vec<Change>) -> i64 {
+    let first = epoch(store, &alice()).await.0;
+    for each in changes {
+        let read = factors_of(store, &alice()).await;
+        assert!(change(store, &read, each, Action::TotpFailed).await);
+        assert_ne!(factors_of(store, &alice()).await.version, read.version);
+    }
+    epoch(store, &alice()).await.0 - first
+}
+
+async fn a_code_that_is_spent_or_counted_begins_no_epoch(database: &TestDatabase) {
     let Database { store, accounts, .. } = database.open().await;
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
-    let before = version(&*store, &alice()).await;
+    let user = enrol(&*store, &alice(), 2, NOW).await;
+    let proven = epoch(&*store, &alice()).await;
+    for spend in [code(&user, current_step()), recovery_code(0)] {
+        let session = login_session(&alice(), NOW);
+        keep(&*store, &session, &origin(ADDRESS), NOW).await;
+        let read = factors_of(&*store, &alice()).await;
+        assert!(finish(&*store, &session, &read, spend).await);
+        assert_ne!(factors_of(&*store, &alice()).await.version, read.version);
+    }
+    let throttle = Throttle { in_a_row: 1, ..Throttle::default() };
+    let id = AuthenticatorId::generate(&SystemEntropy);
+    let changes = vec![
+        Change::CountTotpFailure { throttle: throttle.clone(), disable: false },
+        Change::CountRecoveryFailure { throttle },
+        begin_as(&id),
+        Change::CountConfirmFailure { id: id.clone(), failures: 1 },
+        Change::Drop { id },
+    ];
+    assert_eq!(epochs_of(&*store, changes).await, 0);
+    // So a login that was proven before is still one.
+    let outcome = log_in_at(&*accounts, ("PHONE", 2), proven).await;
+    assert!(matches!(outcome, Outcome::Committed(true)), "{outcome:?}");
+}
+
+async fn a_change_to_what_protects_begins_an_epoch(database: &TestDatabase) {
+    let store = database.open().await.store;
+    enrol(&*store, &alice(), 2, NOW).await;
+    let id = AuthenticatorId::generate(&SystemEntropy);
+    let throttle = Throttle::default();
+    let changes = vec![
+        begin_as(&id),
+        Change::Confirm { id: id.clone(), step: Step(1), throttle: throttle.clone(), codes: None },
+        Change::Regenerate { codes: unhashed_codes(2) },
+        Change::CountTotpFailure { throttle, disable: true },
+        Change::Remove { id },
+    ];
+    assert_eq!(epochs_of(&*store, changes).await, 4);
+    let before = epoch(&*store, &alice()).await;
+    let reset = event(&alice(), Action::TwoFactorReset, NOW);
+    assert!(store.reset(&alice(), reset).await.expect("it answers"));
+    assert_eq!(epoch(&*store, &alice()).await, before.next());
+}
+
+async fn a_login_decided_in_an_old_epoch_is_stale_and_writes_nothing(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let before = epoch(&*store, &alice()).await;
     set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
-    for old in [before, Version(0)] {
+    for old in [before, Epoch(0)] {
         let outcome = log_in_at(&*accounts, ("PHONE", 2), old).await;
         assert!(matches!(outcome, Outcome::Stale), "{outcome:?}");
     }
     assert!(owner(&*accounts, 1).await.is_some() && owner(&*accounts, 2).await.is_none());
     assert_eq!(times(&*store, &alice(), Action::LoggedIn).await, 0);
 
-    let now = version(&*store, &alice()).await;
+    let now = epoch(&*store, &alice()).await;
     let outcome = log_in_at(&*accounts, ("PHONE", 2), now).await;
     assert!(matches!(outcome, Outcome::Committed(true)), "{outcome:?}");
     assert!(owner(&*accounts, 1).await.is_none() && owner(&*accounts, 2).await.is_some());
     assert_eq!(times(&*store, &alice(), Action::LoggedIn).await, 1);
-    assert_eq!(version(&*store, &alice()).await, now, "a login raises no version");
+    assert_eq!(epoch(&*store, &alice()).await, now, "a login begins no epoch");
 }
 
-async fn a_login_without_a_version_is_not_compared(database: &TestDatabase) {
+async fn a_login_without_an_epoch_is_not_compared(database: &TestDatabase) {
     let Database { accounts, .. } = database.open().await;
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
@@ -127,10 +192,10 @@ async fn a_login_without_a_version_is_not_compared(database: &TestDatabase) {
 
 async fn a_login_on_a_closed_account_is_refused_and_not_stale(database: &TestDatabase) {
     let Database { store, accounts, .. } = database.open().await;
-    let outcome = log_in_at(&*accounts, ("PHONE", 1), Version(0)).await;
+    let outcome = log_in_at(&*accounts, ("PHONE", 1), Epoch(0)).await;
     assert!(matches!(outcome, Outcome::Committed(false)), "{outcome:?}");
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
-    let before = version(&*store, &alice()).await;
+    let before = epoch(&*store, &alice()).await;
     let deactivated = event(&alice(), Action::Deactivated, NOW);
     accounts.deactivate(&alice(), deactivated).await.expect("it answers");
     let outcome = log_in_at(&*accounts, ("PHONE", 2), before).await;
@@ -151,9 +216,9 @@ async fn hold(database: &TestDatabase, statements: &[&'static str]) -> Raw {
 async fn a_login_that_waited_for_a_new_password_is_stale(database: &TestDatabase) {
     let Database { store, accounts, .. } = database.open().await;
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
-    let before = version(&*store, &alice()).await;
+    let before = epoch(&*store, &alice()).await;
     let statements =
-        ["UPDATE accounts SET password_hash = 'new'", "UPDATE factors SET version = version + 1"];
+        ["UPDATE accounts SET password_hash = 'new'", "UPDATE factors SET epoch = epoch + 1"];
     // Whether it waits for the account or only for the anchor.
     for (number, statements) in [(2, &statements[..]), (3, &statements[1..])] {
         let mut raw = hold(database, statements).await;
@@ -172,7 +237,7 @@ async fn a_new_password_leaves_no_device_of_a_racing_login(database: &TestDataba
     let [one, other] = [database.open().await, database.open().await];
     register(&*one.accounts, &alice(), &login("PHONE", 1)).await;
     for round in 0..16 {
-        let before = version(&*one.store, &alice()).await;
+        let before = epoch(&*one.store, &alice()).await;
         let contenders = [Arc::clone(&one.accounts), Arc::clone(&other.accounts)];
         race(contenders.into_iter().enumerate().map(|(place, accounts)| async move {
             if place == 0 {
@@ -189,7 +254,7 @@ async fn a_new_password_leaves_no_device_of_a_racing_login(database: &TestDataba
     }
 }
 
-async fn a_password_decided_on_an_old_version_is_stale(database: &TestDatabase) {
+async fn a_password_decided_in_an_old_epoch_is_stale(database: &TestDatabase) {
     let Database { store, accounts, .. } = database.open().await;
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     let read = factors_of(&*store, &alice()).await;
@@ -209,7 +274,7 @@ async fn a_password_decided_on_an_old_version_is_stale(database: &TestDatabase) 
     let read = factors_of(&*store, &alice()).await;
     assert!(pass_password(&*store, &session, &read).await);
 
-    // A user without a row is at version zero, until there is one.
+    // A user without a row is at epoch zero, until there is one.
     let read = factors_of(&*store, &bob()).await;
     let session = open_fresh(&*store, &bob()).await;
     assert!(pass_password(&*store, &session, &read).await);
@@ -218,7 +283,7 @@ async fn a_password_decided_on_an_old_version_is_stale(database: &TestDatabase) 
     assert!(!pass_password(&*store, &session, &read).await);
 }
 
-async fn a_password_raises_no_version(database: &TestDatabase) {
+async fn a_password_begins_no_epoch(database: &TestDatabase) {
     let store = database.open().await.store;
     enrol(&*store, &alice(), 0, NOW).await;
     for user in [alice(), bob()] {
@@ -227,7 +292,7 @@ async fn a_password_raises_no_version(database: &TestDatabase) {
         for session in &sessions {
             assert!(pass_password(&*store, session, &read).await);
         }
-        assert_eq!(version(&*store, &user).await, read.version);
+        assert_eq!(epoch(&*store, &user).await, read.epoch);
         assert_eq!(times(&*store, &user, Action::PasswordPassed).await, 2);
     }
 }
@@ -237,7 +302,7 @@ async fn a_password_that_waited_for_a_change_is_stale(database: &TestDatabase) {
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     let read = factors_of(&*store, &alice()).await;
     let session = open_fresh(&*store, &alice()).await;
-    let mut raw = hold(database, &["UPDATE factors SET version = version + 1"]).await;
+    let mut raw = hold(database, &["UPDATE factors SET epoch = epoch + 1"]).await;
     let (contender, kept) = (Arc::clone(&store), session.clone());
     let passage = tokio::spawn(async move { pass_password(&*contender, &kept, &read).await });
     Raw::wait_for_waiters(database, &passage).await;
