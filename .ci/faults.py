@@ -124,17 +124,15 @@ def is_matrix_error(answer: requests.Response, *statuses: int) -> bool:
 
 
 class Owner(Person):
-    """Someone who has begun an operation for each fault, and come as far as the last stage."""
+    """Someone who has begun an operation, and come as far as the last stage."""
 
-    def prepare(self, path: str) -> None:
-        self.path, self.body = path, OPERATIONS[path]
+    def prepare(self, path: str, what: str) -> None:
+        self.path, self.body, self.what = path, OPERATIONS[path], what
         self.register()
         wait_for_a_young_step()
-        codes = self.enrol(time.time() - PERIOD)
-        self.last = {
-            what: self.all_but_the_last({"type": "m.login.2fa.recovery", "token": code})
-            for what, code in zip(BROKEN, codes, strict=False)
-        }
+        code, self.other, *_ = self.enrol(time.time() - PERIOD)
+        self.session = self.password_stage()
+        self.last = self.all_but_the_last({"type": "m.login.2fa.recovery", "token": code})
 
     def all_but_the_last(self, second: dict) -> dict:
         """The `auth` that is left. The order of the stages is the server's."""
@@ -164,9 +162,12 @@ def devices(stack: Stack, person: Person) -> list[str]:
 def run(tally: Tally, stack: Stack) -> None:
     # What a homeserver answers does not depend on Myelin's database.
     broken = BROKEN if stack.database == "sqlite" else {}
-    owners = [Owner(stack.url, f"owner-{secrets.token_hex(4)}") for _ in OPERATIONS if broken]
-    for owner, path in zip(owners, OPERATIONS, strict=False):
-        owner.prepare(path)
+    owners = []
+    for path, what in itertools.product(OPERATIONS, broken):
+        # Nonsense says nothing of what is proven: but it is a success of an operation.
+        if what != SUCCESS:
+            owners.append(Owner(stack.url, f"owner-{secrets.token_hex(4)}"))
+            owners[-1].prepare(path, what)
     person = Person(stack.url, f"faults-{secrets.token_hex(4)}")
     person.register()
     wait_for_a_young_step()
@@ -247,10 +248,12 @@ def while_broken(
 
 def operations_while_broken(tally: Tally, stack: Stack, owners: list[Owner], what: str) -> None:
     """Nonsense does not say that what is proven was done."""
-    if what == SUCCESS:
-        return
     with ThreadPoolExecutor() as at_once:
-        asked = {owner.path: at_once.submit(owner.finish, owner.last[what]) for owner in owners}
+        asked = {
+            owner.path: at_once.submit(owner.finish, owner.last)
+            for owner in owners
+            if owner.what == what
+        }
     for path, answered in asked.items():
         answer = answered.result()
         claim = f"{stack.kind}: {path} gets a Matrix error where Synapse answers {what}"
@@ -268,11 +271,18 @@ def passed_through(tally: Tally, stack: Stack, what: str) -> None:
 
 
 def nothing_was_done(tally: Tally, stack: Stack, owners: list[Owner]) -> None:
-    """The audit log has what was done, and nothing else."""
+    """The audit log has what was done, and nothing else. But a password that may be new voids
+    what was proven with the old one."""
     for owner in owners:
-        claim, done = f"{stack.kind}: {owner.path}", OPERATIONS_DONE[owner.path]
+        claim = f"{stack.kind}: {owner.path} after {owner.what}"
+        done = OPERATIONS_DONE[owner.path]
         said = myelin(stack, "user", "show", owner.user_id)[1]
         tally.check(done not in said, f"{claim} is not logged as done", said)
+        voids = owner.path == "/account/password"
+        tally.check(("sessions_ended" in said) == voids, f"{claim} ends sessions: {voids}", said)
+        login = owner.second_stage(owner.session, "m.login.2fa.recovery", owner.other)
+        expected = 401 if voids else 200
+        tally.check(login.status_code == expected, f"{claim}: a login of before", login.text)
         code = owner.code(time.time())
         auth = owner.all_but_the_last({"type": "m.login.2fa.totp", "token": code})
         answer = owner.finish(auth)

@@ -10,10 +10,13 @@ use hyper_util::{
 };
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{App, Workers, first_bytes::FirstBytes, router::entry};
+use crate::{App, Workers, client_stream::ClientStream, router::entry};
 
 /// How long a client may take to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a client may leave an answer unread. Of what waits for it, the system
+/// wants a good part to be gone before more is written: a slow line needs minutes.
+const WRITE_TIMEOUT: Duration = Duration::from_mins(5);
 /// The most that the head of a request may take, in bytes.
 const HEADER_LIMIT: usize = 32 * 1024;
 /// Requests at a time on one connection.
@@ -60,7 +63,7 @@ pub async fn serve(
         prepare(&stream);
         let (builder, watcher) = (builder.clone(), graceful.watcher());
         let given = workers.give(stream, async move |stream| {
-            let stream = TokioIo::new(FirstBytes::within(HEADER_TIMEOUT, stream));
+            let stream = TokioIo::new(ClientStream::new(stream, HEADER_TIMEOUT, WRITE_TIMEOUT));
             let connection = builder.serve_connection_with_upgrades(stream, service);
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%error, "connection ended");

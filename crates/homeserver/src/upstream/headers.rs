@@ -32,6 +32,7 @@ pub(super) fn prepare(
     let headers = request.headers_mut();
     remove_hop_by_hop(headers);
     remove(headers, is_spoofable);
+    join_cookies(headers);
     if let Some(host) = host {
         headers.insert(FORWARDED_HOST, host.clone());
         headers.insert(header::HOST, host);
@@ -49,6 +50,16 @@ pub(super) fn describe_anew(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+}
+
+/// RFC 9113 §8.2.3: HTTP/2 may split what is one field to HTTP/1.1.
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<_> = headers.get_all(header::COOKIE).iter().map(|it| it.as_bytes()).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, joined);
+    }
 }
 
 /// Says who asks: what Myelin knows, and nothing that a client claims.

@@ -17,6 +17,7 @@ mod flood;
 mod gateway;
 mod gateway_faults;
 mod guesses;
+mod http2;
 mod http_forms;
 mod lockout;
 mod malformed;

@@ -79,6 +79,7 @@ impl Plan {
 /// An instance.
 #[derive(Clone, Debug)]
 pub(crate) struct TestApp {
+    pub(crate) app: App,
     pub(crate) router: Router,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<FrozenClock>,
@@ -113,7 +114,8 @@ impl TestApp {
         let homeserver = plan.homeserver(opened.accounts, clock.clone(), entropy.clone());
         let store = Arc::clone(&opened.store);
         let app = App::new(homeserver, opened.store, clock.clone(), entropy, plan.settings.clone());
-        Self { router: router(app), store, clock, database, plan, instances }
+        let router = router(app.clone());
+        Self { app, router, store, clock, database, plan, instances }
     }
 
     /// A gateway before this homeserver, on the same database.
