@@ -123,8 +123,8 @@ pub trait Homeserver: Debug + Send + Sync {
         true
     }
 
-    /// Whether it logs in a proven user whose password was not checked by
-    /// [`Self::check_password`] shortly before.
+    /// Whether it logs in a proven user whose password was not given to
+    /// [`Self::keep_password`] shortly before.
     fn mints(&self) -> bool {
         true
     }
@@ -158,6 +158,12 @@ pub trait Homeserver: Debug + Send + Sync {
         password: &Password,
         context: &Context,
     ) -> Result<PasswordCheck, Error>;
+
+    /// Keeps a password that was found right, for the login or the operation that
+    /// comes next, where the homeserver does that only for the password.
+    fn keep_password(&self, user: &UserId, password: &Password) {
+        let _ = (user, password);
+    }
 
     /// Whether it can check a password only by a login. Then a user who is
     /// expected to have no second factor is logged in by

@@ -113,7 +113,7 @@ impl Call {
         Gate {
             app,
             context: &self.context,
-            purpose: Purpose::Operation,
+            purpose: Purpose::Own,
             user: Some(identity.user.clone()),
             binding: self.binding(Some(&identity.user)),
             endpoint: self.route.endpoint,

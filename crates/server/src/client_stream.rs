@@ -143,7 +143,7 @@ mod tests {
         let slowly = async {
             let mut space = [0; 64];
             for _ in 0..10 {
-                sleep(LIMIT - Duration::from_secs(1)).await;
+                sleep(LIMIT / 2).await;
                 client.read_exact(&mut space).await.expect("bytes");
             }
             client

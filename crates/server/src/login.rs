@@ -327,6 +327,7 @@ pub(crate) async fn verified(
     for _ in 0..3 {
         match (app.check_password(evidence, context).await?, factors) {
             (PasswordCheck::Verified(user), Some(factors)) if factors.user == user => {
+                app.homeserver().keep_password(&user, &evidence.password);
                 return Ok((user, factors));
             }
             // Not who it looked like (an email address): once more, now

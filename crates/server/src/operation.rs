@@ -86,7 +86,8 @@ pub(crate) fn purpose_at(app: &App, endpoint: &str) -> Option<Purpose> {
     Some(match ROUTES.iter().find(is_at)?.action {
         Action::Login => Purpose::Login,
         Action::Protected(operation) => purpose(app, operation),
-        _ => Purpose::Operation,
+        Action::LoginToken => Purpose::Operation,
+        _ => Purpose::Own,
     })
 }
 
@@ -111,7 +112,8 @@ pub(crate) async fn login_token(app: &App, mut call: Call) -> Result<Response, E
     let (identity, mut auth) = call.caller(app).await?;
     let factors = app.store().lookup_factors(&identity.user).await?;
     app.settings().check_policy(&identity.user, factors.protect())?;
-    let gate = call.gate(app, &identity);
+    // A login comes next.
+    let gate = Gate { purpose: Purpose::Operation, ..call.gate(app, &identity) };
     let Proved { proof, epoch } = gate.authorise(&mut auth).await?.proved;
     // The proof is for this user's request: the binding says so.
     let Some(user) = proof.user().map(ToOwned::to_owned) else {

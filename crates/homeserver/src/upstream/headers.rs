@@ -54,7 +54,8 @@ pub(super) fn describe_anew(headers: &mut HeaderMap) {
 
 /// RFC 9113 §8.2.3: HTTP/2 may split what is one field to HTTP/1.1.
 fn join_cookies(headers: &mut HeaderMap) {
-    let cookies: Vec<_> = headers.get_all(header::COOKIE).iter().map(|it| it.as_bytes()).collect();
+    let cookies: Vec<_> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if cookies.len() > 1
         && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
     {

@@ -26,6 +26,21 @@ async fn a_login_of_another_user_than_the_checked_one_is_undone_and_refused() {
 }
 
 #[tokio::test]
+async fn a_check_alone_keeps_no_password() {
+    let server = Scripted::homeserver(|asked| match asked.line.as_str() {
+        "POST login" => login_of("@alice:example.org", "a-token"),
+        _ => (200, "{}".to_owned()),
+    })
+    .await;
+    let (generic, evidence) = (server.generic(), evidence());
+    let check = generic.check_password(&evidence.identifier, &evidence.password, &context()).await;
+    assert!(matches!(check, Ok(PasswordCheck::Verified(_))), "{check:?}");
+    let login = generic.log_in(proof(), device(), Epoch(0), &context()).await;
+    let refused = |login: &LoggedIn| matches!(login, LoggedIn::Answered(it) if it.status() == 403);
+    assert!(login.as_ref().is_ok_and(refused), "{login:?}");
+}
+
+#[tokio::test]
 async fn a_minted_login_of_another_user_is_undone_and_refused() {
     let server = Scripted::homeserver(|asked| match asked.line.as_str() {
         "POST /_synapse/client/myelin/mint" => (200, r#"{"login_token":"t"}"#.to_owned()),

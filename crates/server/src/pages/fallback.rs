@@ -79,7 +79,7 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
 impl Waiting {
     /// The session that the address names, if it waits for a user's request.
     async fn find(visit: &Visit) -> Result<Self, Problem> {
-        let anyone = gate(visit, Purpose::Operation);
+        let anyone = gate(visit, Purpose::Own);
         let found = anyone.found(visit.query.text("session")).await?;
         let (session, Some(factors)) = found.ok_or(Problem::Over)? else {
             return Err(Problem::Over);

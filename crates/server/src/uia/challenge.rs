@@ -30,9 +30,7 @@ impl Gate<'_> {
                 vec![Stage::Password, Stage::Totp],
                 vec![Stage::Password, Stage::Recovery],
             ]),
-            (Purpose::Operation | Purpose::Forwarded | Purpose::Page | Purpose::Login, _) => {
-                Flows::new([[Stage::Password]])
-            }
+            _ => Flows::new([[Stage::Password]]),
         }
     }
 

@@ -22,6 +22,8 @@ const ROUNDS: usize = 256;
 /// What the flows are for.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
+    /// A request of a user who has a token, that Myelin answers itself.
+    Own,
     /// An operation of a user who has a token.
     Operation,
     /// An operation of a user who has a token, at a homeserver that checks the

@@ -33,7 +33,13 @@ pub(crate) async fn verify(
 ) -> Result<Judgement, Error> {
     check_name(gate, session, evidence)?;
     match gate.app.check_password(evidence, gate.context).await? {
-        PasswordCheck::Verified(user) if Some(&user) == session.user.as_ref() => Ok(pass(factors)),
+        PasswordCheck::Verified(user) if Some(&user) == session.user.as_ref() => {
+            // What we answer ourselves has no need of it any more.
+            if !matches!(gate.purpose, Purpose::Own | Purpose::Page) {
+                gate.app.homeserver().keep_password(&user, &evidence.password);
+            }
+            Ok(pass(factors))
+        }
         PasswordCheck::Verified(_) => Err(Refusal::forbidden(texts::OTHER_USER).into()),
         PasswordCheck::Wrong => Ok(Judgement::Ignore(texts::WRONG_PASSWORD)),
         PasswordCheck::Refused(refusal) => Err(refusal.into()),

@@ -152,14 +152,14 @@ impl Homeserver for Generic {
         context: &Context,
     ) -> Result<PasswordCheck, Error> {
         match self.log_in_and_out(identifier, password, context).await? {
-            Login::Done { user, token: _, answer: _ } => {
-                let now = self.gateway.options.clock.now();
-                self.retained.keep(&user, password, now);
-                Ok(PasswordCheck::Verified(user))
-            }
+            Login::Done { user, token: _, answer: _ } => Ok(PasswordCheck::Verified(user)),
             Login::Wrong => Ok(PasswordCheck::Wrong),
             Login::Refused(refusal) => Ok(PasswordCheck::Refused(refusal)),
         }
+    }
+
+    fn keep_password(&self, user: &UserId, password: &Password) {
+        self.retained.keep(user, password, self.gateway.options.clock.now());
     }
 
     async fn log_in_at_once(

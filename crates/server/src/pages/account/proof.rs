@@ -23,12 +23,13 @@ pub(super) async fn prove(
     change: &Change,
 ) -> Result<Result<Proved, Trouble>, Problem> {
     let user = &signed_in.factors.user;
-    let takes_both = signed_in.factors.protect() && change.takes_password(&visit.app);
+    let takes_password = change.takes_password(&visit.app);
+    let takes_both = signed_in.factors.protect() && takes_password;
     let bound = [change.what.name(), change.id.as_str()];
     let gate = Gate {
         app: &visit.app,
         context: &visit.context,
-        purpose: if takes_both { Purpose::Operation } else { Purpose::Page },
+        purpose: if takes_password { Purpose::Operation } else { Purpose::Page },
         user: Some(user.clone()),
         binding: Binding::new(Some(user), "POST", "account/change", &bound, &Map::new()),
         endpoint: "account/change",
