@@ -215,6 +215,7 @@ pub trait Accounts: Debug + Send + Sync {
         user: &UserId,
         device: &DeviceId,
         name: Option<&str>,
+        event: Event,
     ) -> Result<bool, Error>;
 
     /// Deletes devices of the user, with their tokens; unknown ones are passed

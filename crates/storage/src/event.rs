@@ -68,6 +68,8 @@ pub enum Action {
     Deactivated,
     /// Devices were deleted.
     DevicesDeleted,
+    /// A device was renamed.
+    DeviceRenamed,
     /// Cross-signing keys were uploaded.
     CrossSigningUploaded,
     /// A login token was issued.
@@ -89,7 +91,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Registered,
         Self::LoggedIn,
         Self::PasswordPassed,
@@ -110,6 +112,7 @@ impl Action {
         Self::PasswordChanged,
         Self::Deactivated,
         Self::DevicesDeleted,
+        Self::DeviceRenamed,
         Self::CrossSigningUploaded,
         Self::LoginTokenIssued,
         Self::SignedIn,
@@ -143,6 +146,7 @@ impl Action {
             Self::PasswordChanged => "password_changed",
             Self::Deactivated => "deactivated",
             Self::DevicesDeleted => "devices_deleted",
+            Self::DeviceRenamed => "device_renamed",
             Self::CrossSigningUploaded => "cross_signing_uploaded",
             Self::LoginTokenIssued => "login_token_issued",
             Self::SignedIn => "signed_in",

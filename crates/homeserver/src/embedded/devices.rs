@@ -116,6 +116,7 @@ pub(super) async fn show(
 pub(super) async fn rename(
     Shared(home): Home,
     owner: Owner,
+    Extension(context): Extension<Context>,
     Matrix(request): Matrix<update_device::v3::Request>,
 ) -> Result<Response, Failure> {
     home.find(&owner.user, &request.device_id).await?;
@@ -125,7 +126,9 @@ pub(super) async fn rename(
             let text = "The device's name can be up to 256 characters long.";
             return Err(Refusal::bad_request(&ErrorKind::InvalidParam, text).into());
         }
-        if !home.accounts.rename_device(&owner.user, &request.device_id, Some(name)).await? {
+        let (user, device) = (&owner.user, &request.device_id);
+        let event = home.event(user, Action::DeviceRenamed, &context, Some(device.to_string()));
+        if !home.accounts.rename_device(user, device, Some(name), event).await? {
             return Err(no_such_device().into());
         }
     }

@@ -122,12 +122,15 @@ impl Accounts for Engine {
         user: &UserId,
         device: &DeviceId,
         name: Option<&str>,
+        event: Event,
     ) -> Result<bool, Error> {
         let (user, device) = (user.to_owned(), device.to_owned());
         let name = name.map(ToOwned::to_owned);
         self.db
             .write(move |c| {
-                Box::pin(async move { devices::rename(c, &user, &device, name.as_deref()).await })
+                Box::pin(async move {
+                    devices::rename(c, &user, &device, name.as_deref(), &event).await
+                })
             })
             .await
     }

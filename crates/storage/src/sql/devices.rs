@@ -162,14 +162,16 @@ pub(super) async fn rename(
     user: &UserId,
     id: &DeviceId,
     name: Option<&str>,
+    event: &Event,
 ) -> Result<Settled<bool>, Error> {
     let renamed =
         query("UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2")
             .bind(user.as_str())
             .bind(id.as_str())
             .bind(name)
-            .execute(c)
+            .execute(&mut *c)
             .await?;
+    audit::record(c, event).await?;
     Ok(Settled::from(renamed.rows_affected() == 1))
 }
 

@@ -137,20 +137,23 @@ async fn a_sweep_leaves_what_can_be_refreshed(database: &TestDatabase) {
 }
 
 async fn a_device_is_renamed_by_its_owner_only(database: &TestDatabase) {
-    let accounts = database.open().await.accounts;
+    let Database { store, accounts, .. } = database.open().await;
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     register(&*accounts, &bob(), &login("LAPTOP", 2)).await;
     let cases =
         [(bob(), Some("x"), false), (alice(), Some("My phone"), true), (alice(), None, true)];
     for (user, name, expected) in cases {
         let phone = device_id!("PHONE");
-        let renamed = accounts.rename_device(&user, phone, name).await.expect("it answers");
-        assert_eq!(renamed, expected);
+        let by = event(&user, Action::DeviceRenamed, NOW);
+        let renamed = accounts.rename_device(&user, phone, name, by).await;
+        assert_eq!(renamed.expect("it answers"), expected);
         let found = accounts.device(&alice(), phone).await.expect("it answers");
         let shown = found.and_then(|device| device.display_name);
         assert_eq!(shown.as_deref(), if expected { name } else { None });
     }
     assert!(accounts.device(&bob(), device_id!("PHONE")).await.expect("it answers").is_none());
+    assert_eq!(times(&*store, &alice(), Action::DeviceRenamed).await, 2);
+    assert_eq!(times(&*store, &bob(), Action::DeviceRenamed).await, 0);
 }
 
 async fn devices_are_deleted_for_their_owner_only(database: &TestDatabase) {

@@ -70,6 +70,7 @@ const fn words(t: &'static Texts, action: Action) -> &'static str {
         Action::PasswordChanged => t.event_password_changed,
         Action::Deactivated => t.event_deactivated,
         Action::DevicesDeleted => t.event_devices_deleted,
+        Action::DeviceRenamed => t.event_device_renamed,
         Action::CrossSigningUploaded => t.event_cross_signing_uploaded,
         Action::LoginTokenIssued => t.event_login_token_issued,
         Action::SignedIn => t.event_signed_in,
