@@ -117,6 +117,9 @@ pub enum Error {
     /// The homeserver does not answer, or not in time.
     #[error("the homeserver does not answer: {0}")]
     Unreachable(String),
+    /// The homeserver was not asked, and so did nothing.
+    #[error("the homeserver was not asked: {0}")]
+    Unasked(String),
     /// The homeserver answered something that no homeserver should.
     #[error("{0}")]
     Unexpected(String),

@@ -98,6 +98,7 @@ impl Call {
             head: self.head(),
             body: self.body.clone(),
             password: None,
+            as_of: None,
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Which version of HTTP a client speaks is told by its first bytes, and the
 //! time limits of either version begin after them. Nor is there one for a client
-//! that reads nothing. Either would hold its connection for ever.
+//! that reads nothing. Either would hold its connection for ever. What a client
+//! leaves unread in a stream of HTTP/2 is not seen here.
 
 use std::{
     io,

@@ -2,24 +2,36 @@
 //! own.
 //!
 //! The embedded homeserver does the same in the transaction of the change.
-//! Here the two cannot be one: what was proven before a change of the password
-//! ends before it, so that nothing leads to a device that the homeserver has
-//! just signed out; and once more after it, with all that was made meanwhile.
+//! Here the two cannot be one. What was proven before a change of the password
+//! ends before it, where the homeserver makes it on proof alone, and once more
+//! after it, with all that was made meanwhile. App passwords end only after it,
+//! for it may be refused: a login with one that is made in that moment stays.
+
+use std::time::Duration;
 
 use http::StatusCode;
-use myelin_homeserver::Operation;
-use myelin_storage::Action;
+use myelin_homeserver::{Operation, Refusal};
+use myelin_storage::{Action, Epoch, Outcome};
 use ruma::OwnedUserId;
 
-use crate::{error::Error, uia::Gate};
+use crate::{error::Error, texts, uia::Gate};
+
+/// How often it is tried to end what a change has voided, and how long apart.
+const TRIES: usize = 3;
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Before an operation that the homeserver performs on proof alone. Without
-/// this, it is not to be performed.
-pub(crate) async fn performs(gate: &Gate<'_>, operation: Operation) -> Result<(), Error> {
-    if let Some(user) = concerned(gate).filter(|_| ends_sessions(operation)) {
-        gate.app.store().end_sessions(user).await?;
+/// this, or where the epoch of the proof has passed, it is not to be performed.
+pub(crate) async fn performs(
+    gate: &Gate<'_>,
+    operation: Operation,
+    epoch: Epoch,
+) -> Result<(), Error> {
+    let Some(user) = concerned(gate).filter(|_| ends_sessions(operation)) else { return Ok(()) };
+    match gate.app.store().end_sessions(user, Some(epoch)).await? {
+        Outcome::Committed(()) => Ok(()),
+        Outcome::Stale => Err(Refusal::forbidden(texts::CHANGED).into()),
     }
-    Ok(())
 }
 
 /// After an operation of the user whom the gate knows: what the homeserver has
@@ -65,10 +77,16 @@ const fn ends_sessions(operation: Operation) -> bool {
 /// so is an app password that whoever knew it may have made.
 async fn end_all(gate: &Gate<'_>, user: &OwnedUserId, action: Action) {
     let event = gate.event(user.clone(), action, gate.app.now());
-    if let Err(error) = gate.app.store().end_all(user, event).await {
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(error, "sessions or app passwords outlive a change of the password");
+    for _ in 0..TRIES {
+        let Err(error) = gate.app.store().end_all(user, event.clone()).await else { return };
+        tracing::error!(
+            error = &error as &dyn std::error::Error, %user, action = action.as_str(),
+            "what was proven before is not ended yet"
+        );
+        drop(error);
+        tokio::time::sleep(BETWEEN).await;
     }
+    tracing::error!(%user, "sessions or app passwords outlive a change of the password");
 }
 
 async fn record(gate: &Gate<'_>, user: OwnedUserId, action: Action) {

@@ -234,10 +234,10 @@ impl Login<'_> {
         session.memo = Some(self.asked.to_memo());
         let user = factors.user.clone();
         let event = self.gate.event(user, Action::PasswordPassed, self.gate.app.now());
-        self.gate.keep(&session, Some(event)).await?;
-        // Nobody has seen the session's name yet.
-        check_unchanged(self.gate.app, &factors.user, factors.epoch).await?;
-        Err(self.gate.ask(&session, Some(factors), error))
+        match self.gate.keep(&session, factors.epoch, Some(event)).await? {
+            Outcome::Committed(()) => Err(self.gate.ask(&session, Some(factors), error)),
+            Outcome::Stale => Err(Refusal::forbidden(texts::CHANGED).into()),
+        }
     }
 
     /// `m.login.token`: a token that was issued after a passed flow.
@@ -342,13 +342,6 @@ pub(crate) async fn verified(
         }
     }
     Err(Error::Contended)
-}
-
-/// A change of the password or the factors voids what was passed before it,
-/// also while it is being passed: the user's factors must still be in `epoch`.
-pub(crate) async fn check_unchanged(app: &App, user: &UserId, epoch: Epoch) -> Result<(), Error> {
-    let now = app.store().lookup_factors(user).await?.epoch;
-    if now == epoch { Ok(()) } else { Err(Error::Contended) }
 }
 
 /// Whom an identifier names, as far as its text tells.

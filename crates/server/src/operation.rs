@@ -47,10 +47,11 @@ pub(crate) async fn run(
         app.take_password(&call.context)?;
     }
     let Passed { proved: Proved { proof, epoch }, before } = gate.authorise(&mut auth).await?;
+    request.as_of = Some(epoch);
     if forwards {
         request.password = auth.into_password();
     } else {
-        elsewhere::performs(&gate, operation).await?;
+        elsewhere::performs(&gate, operation, epoch).await?;
     }
     match homeserver.perform(proof, request, &call.context).await {
         Ok(Performed::Answered(response)) => {
@@ -63,6 +64,7 @@ pub(crate) async fn run(
         Ok(Performed::WrongPassword) => {
             Err(gate.reopen(before, epoch, texts::WRONG_PASSWORD).await?)
         }
+        Err(unasked @ myelin_homeserver::Error::Unasked(_)) => Err(unasked.into()),
         Err(error) => {
             elsewhere::performed(&gate, operation, None).await;
             Err(error.into())

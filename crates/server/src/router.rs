@@ -78,9 +78,13 @@ async fn dispatch(app: &App, way: Way, context: Context, request: Request) -> Re
         }
         Way::Route(route, parameters) => {
             let answer = Box::pin(async move {
+                let turns = request.extensions().get().cloned();
                 let call = Call::read(app, context, route, parameters, request).await?;
-                let app = app.clone();
-                to_the_end(async move { answer(&app, call).await }).await
+                if let Action::Login | Action::Protected(_) = route.action {
+                    let app = app.clone();
+                    return to_the_end(turns, async move { answer(&app, call).await }).await;
+                }
+                answer(app, call).await
             });
             let mut response = answer.await.unwrap_or_else(IntoResponse::into_response);
             // Sessions, codes, secrets, tokens: nothing of ours is for a cache.

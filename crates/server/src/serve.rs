@@ -8,9 +8,12 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
 
-use crate::{App, Workers, client_stream::ClientStream, router::entry};
+use crate::{App, Workers, client_stream::ClientStream, router::entry, to_the_end::Turns};
 
 /// How long a client may take to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -41,6 +44,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let builder = builder();
     let graceful = GracefulShutdown::new();
+    let (alive, mut ended) = mpsc::channel(1);
     tokio::pin!(stop);
     loop {
         let (stream, peer) = tokio::select! {
@@ -54,10 +58,11 @@ pub async fn serve(
             },
             () = &mut stop => break,
         };
-        let app = app.clone();
+        let (app, turns) = (app.clone(), Turns::new(HTTP2_STREAMS, alive.clone()));
         let service = service_fn(move |request: Request<Incoming>| {
             let (app, mut request) = (app.clone(), request.map(Body::new));
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+            request.extensions_mut().insert(turns.clone());
             async move { Ok::<_, Infallible>(entry(&app, request).await) }
         });
         prepare(&stream);
@@ -73,8 +78,13 @@ pub async fn serve(
             tracing::error!(%error, "cannot take a connection");
         }
     }
-    drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    drop((listener, alive));
+    let end = async {
+        graceful.shutdown().await;
+        // Nobody says anything: this is when the last of them is gone.
+        let _: Option<()> = ended.recv().await;
+    };
+    if tokio::time::timeout(GRACE, end).await.is_err() {
         tracing::warn!("requests were still under way at the end");
     }
     Ok(())

@@ -161,25 +161,31 @@ pub trait Accounts: Debug + Send + Sync {
     async fn lookup(&self, user: &UserId) -> Result<Option<Account>, Error>;
 
     /// Sets the password's hash, logs devices out, ends the user's sessions,
-    /// login tokens, set-ups and app passwords, and begins an epoch.
+    /// login tokens, set-ups and app passwords, and begins an epoch. `as_of` is the
+    /// epoch of the proof; [`Outcome::Stale`] where it has passed.
     async fn set_password(
         &self,
         user: &UserId,
         hash: &str,
         devices: LogoutDevices,
+        as_of: Option<Epoch>,
         event: Event,
-    ) -> Result<(), Error>;
+    ) -> Result<Outcome<()>, Error>;
 
     /// Closes the account for good: no password, devices, tokens, keys,
-    /// factors or sessions are left.
-    async fn deactivate(&self, user: &UserId, event: Event) -> Result<(), Error>;
+    /// factors or sessions are left. `as_of` as in [`Self::set_password`].
+    async fn deactivate(
+        &self,
+        user: &UserId,
+        as_of: Option<Epoch>,
+        event: Event,
+    ) -> Result<Outcome<()>, Error>;
 
     /// Logs in on a device; `false` if the account is gone or closed. A user
     /// has at most a thousand devices; the one seen longest ago makes room.
     ///
     /// `epoch` is that of the factors that were read before the password was
-    /// checked; [`Outcome::Stale`] where the factors or the password have
-    /// changed since.
+    /// checked; [`Outcome::Stale`] where it has passed.
     async fn log_in(
         &self,
         user: &UserId,

@@ -51,7 +51,7 @@ pub trait AppPasswords: Debug + Send + Sync {
     /// has [`APP_PASSWORDS`].
     ///
     /// `epoch` is that of the factors on which it was decided;
-    /// [`Outcome::Stale`] where they, or the password, have changed since.
+    /// [`Outcome::Stale`] where it has passed.
     async fn create_app_password(
         &self,
         user: &UserId,

@@ -9,7 +9,7 @@ use myelin_two_factor::{
 use ruma::OwnedUserId;
 
 /// Grows with every change to a user's factors, counters or password. A decision
-/// holds only for the version that it was made on.
+/// on a code holds only for the version that it was made on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version(pub i64);
 

@@ -7,9 +7,9 @@
 //! code is, which stage comes next, and what a request looks like.
 //!
 //! Whoever decides reads [`Factors`], decides, and hands the decision back
-//! with the version it was made on. If anything about the user's factors has
-//! changed since, nothing is written and the answer is [`Outcome::Stale`]: read
-//! again, decide again. So an attempt is counted before its result is known to
+//! with the [`Version`] it was made on, or with the [`Epoch`] where it was about
+//! no code. If that has passed, nothing is written and the answer is
+//! [`Outcome::Stale`]: read again, decide again. So an attempt is counted before its result is known to
 //! anyone, and of many uses of one code one wins, on any number of machines.
 
 #![expect(

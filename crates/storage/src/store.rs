@@ -35,7 +35,7 @@ pub enum Outcome<T> {
 /// it may have been written all the same. Those that read secrets fail with [`Error::Key`].
 #[async_trait]
 pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
-    /// Keeps a new session, with the stages it may have passed already.
+    /// Keeps a new session.
     ///
     /// Sessions are bounded, and nobody is refused: the oldest session of the
     /// same user from the same address makes room, and where the user's
@@ -50,6 +50,18 @@ pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
         now: Timestamp,
         event: Option<Event>,
     ) -> Result<(), Error>;
+
+    /// Keeps a session in which stages are passed, as [`Self::open_session`] does,
+    /// where the user's factors are still in the epoch in which they were;
+    /// [`Outcome::Stale`] otherwise: what was passed is void.
+    async fn keep_session(
+        &self,
+        session: &Session,
+        origin: &Origin,
+        as_of: Epoch,
+        now: Timestamp,
+        event: Option<Event>,
+    ) -> Result<Outcome<()>, Error>;
 
     /// The session with this name unless it has expired, and the factors of
     /// its user where it has one. One round trip.
@@ -78,8 +90,8 @@ pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
     /// compared wherever they are given, and where something is spent, their
     /// version, which is raised.
     ///
-    /// [`Outcome::Stale`] where the factors have changed, or the session has
-    /// moved on, expired, or gone.
+    /// [`Outcome::Stale`] where one of them has passed, or the session has moved
+    /// on, expired, or gone.
     async fn pass_stage(
         &self,
         admitted: Admitted,
@@ -92,8 +104,8 @@ pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
     /// Ends a session in which a whole flow is passed: its operation may be
     /// performed, once. `factors` are those of the session's user.
     ///
-    /// [`Outcome::Stale`] where the factors have changed, or the session has
-    /// expired or gone.
+    /// [`Outcome::Stale`] where their epoch has passed, or the session has expired
+    /// or gone.
     async fn execute_session(
         &self,
         executable: Executable,
@@ -148,7 +160,9 @@ pub trait Store: WebStore + AppPasswords + Debug + Send + Sync {
 
     /// Ends all sessions, login tokens, grants and set-ups of the user, and makes
     /// every decision stale that is being made about the user. App passwords stay.
-    async fn end_sessions(&self, user: &UserId) -> Result<(), Error>;
+    /// With an epoch, only where it has not passed.
+    async fn end_sessions(&self, user: &UserId, as_of: Option<Epoch>)
+    -> Result<Outcome<()>, Error>;
 
     /// Ends all that [`Self::end_sessions`] does, and all app passwords: to be
     /// called when a password has changed that is kept elsewhere.

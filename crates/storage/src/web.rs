@@ -43,7 +43,7 @@ pub trait WebStore: Debug + Send + Sync {
     /// one that was not used for longest makes room.
     ///
     /// `epoch` is that of the user's factors on which it was decided;
-    /// [`Outcome::Stale`] where they, or the password, have changed since.
+    /// [`Outcome::Stale`] where it has passed.
     async fn open_web_session(
         &self,
         id: &TokenDigest,

@@ -2,7 +2,7 @@
 
 use axum::{Json, response::IntoResponse, response::Response};
 use http::StatusCode;
-use myelin_storage::{Action, LogoutDevices};
+use myelin_storage::{Action, Epoch, LogoutDevices, Outcome};
 use ruma::api::{
     client::account::{ThirdPartyIdRemovalStatus, change_password, deactivate, whoami},
     error::ErrorKind,
@@ -10,7 +10,7 @@ use ruma::api::{
 use serde_json::json;
 
 use super::{
-    failure::{Failure, answer},
+    failure::{Failure, answer, changed},
     passwords::Passwords,
     request::Owner,
     state::State,
@@ -31,12 +31,21 @@ pub(super) fn no_third_parties() -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, &ErrorKind::ThreepidDenied, text)
 }
 
+/// What was proven before another change is void.
+fn unless_stale(outcome: &Outcome<()>) -> Result<(), Refusal> {
+    match outcome {
+        Outcome::Committed(()) => Ok(()),
+        Outcome::Stale => Err(changed()),
+    }
+}
+
 impl State {
     /// `POST /account/password`
     pub(super) async fn change_password(
         &self,
         identity: &Identity,
         request: change_password::v3::Request,
+        as_of: Option<Epoch>,
         context: &Context,
     ) -> Result<Response, Failure> {
         let password = new_password(&request)?;
@@ -51,7 +60,8 @@ impl State {
         let hash = self.passwords.hash(&password).await?;
         let detail = request.logout_devices.then(|| "other devices logged out".to_owned());
         let event = self.event(&identity.user, Action::PasswordChanged, context, detail);
-        self.accounts.set_password(&identity.user, &hash, devices, event).await?;
+        let user = &identity.user;
+        unless_stale(&self.accounts.set_password(user, &hash, devices, as_of, event).await?)?;
         answer(change_password::v3::Response::new())
     }
 
@@ -62,10 +72,11 @@ impl State {
         &self,
         identity: &Identity,
         _request: deactivate::v3::Request,
+        as_of: Option<Epoch>,
         context: &Context,
     ) -> Result<Response, Failure> {
         let event = self.event(&identity.user, Action::Deactivated, context, None);
-        self.accounts.deactivate(&identity.user, event).await?;
+        unless_stale(&self.accounts.deactivate(&identity.user, as_of, event).await?)?;
         answer(deactivate::v3::Response::new(ThirdPartyIdRemovalStatus::NoSupport))
     }
 }

@@ -50,6 +50,11 @@ impl IntoResponse for Failure {
     }
 }
 
+/// What was proven is void by now.
+pub(super) fn changed() -> Refusal {
+    Refusal::forbidden("The account was changed meanwhile. Start again.")
+}
+
 /// Writes a response of the client-server API.
 pub(super) fn answer(response: impl OutgoingResponse) -> Result<Response, Failure> {
     let response = response

@@ -7,7 +7,7 @@ use myelin_uia::Authenticated;
 use ruma::api::{client::session::login, error::ErrorKind};
 
 use super::{
-    failure::{Failure, secret_answer},
+    failure::{Failure, changed, secret_answer},
     identifiers,
     state::State,
     tokens::Minted,
@@ -54,10 +54,7 @@ impl State {
                     Refusal::new(StatusCode::FORBIDDEN, &ErrorKind::UserDeactivated, text);
                 return Err(refusal.into());
             }
-            Outcome::Stale => {
-                let text = "The account was changed meanwhile. Start again.";
-                return Err(Refusal::forbidden(text).into());
-            }
+            Outcome::Stale => return Err(changed().into()),
         }
         let mut response =
             login::v3::Response::new(user.to_owned(), minted.access(), login.device_id);

@@ -78,9 +78,11 @@ impl State {
                 Err(account::no_third_parties().into())
             }
             Operation::ChangePassword => {
-                self.change_password(identity, parse(request)?, context).await
+                self.change_password(identity, parse(request)?, request.as_of, context).await
             }
-            Operation::Deactivate => self.deactivate(identity, parse(request)?, context).await,
+            Operation::Deactivate => {
+                self.deactivate(identity, parse(request)?, request.as_of, context).await
+            }
             Operation::DeleteDevice => self.delete_device(identity, parse(request)?, context).await,
             Operation::DeleteDevices => {
                 self.delete_devices(identity, parse(request)?, context).await

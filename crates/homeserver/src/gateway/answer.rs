@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use myelin_ambient::Timestamp;
+use ruma::api::error::ErrorKind;
 use serde_json::{Map, Value, json};
 
 use super::examine::parse_date;
@@ -95,10 +96,16 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// [`Error::Unexpected`] for what is no JSON object: whatever gave it, the
-    /// homeserver did not do what it was asked for.
+    /// [`Error::Unexpected`] for what is no JSON object, unless its status says that
+    /// it was refused: then nobody knows what was done.
     pub(super) fn into_response(self, base_url: &str) -> Result<Response, Error> {
-        let mut body = self.object()?;
+        let mut body = match self.object() {
+            Err(_) if self.status().is_client_error() => {
+                let text = "The homeserver refuses this.";
+                return Ok(Refusal::new(self.status(), &ErrorKind::Unknown, text).into_response());
+            }
+            object => object?,
+        };
         name_gateway(&mut body, base_url);
         hide_own_stages(&mut body);
         let mut response = Response::new(Body::from(Value::Object(body).to_string()));

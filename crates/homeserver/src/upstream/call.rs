@@ -16,7 +16,8 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// [`Error::Unreachable`] if there is no complete answer in time, and
+    /// [`Error::Unasked`] if there is no connection, [`Error::Unreachable`] if there
+    /// is no complete answer in time, and
     /// [`Error::Unexpected`] for one that is too large. Neither holds anything
     /// of the request or of the answer.
     pub async fn call(
@@ -45,8 +46,8 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// As [`Self::call`]; and [`Error::Unexpected`] for a request that two
-    /// servers could read differently.
+    /// As [`Self::call`]; and [`Error::Unasked`] for a request that two servers
+    /// could read differently.
     pub async fn call_as(
         &self,
         head: &Head,
@@ -59,7 +60,7 @@ impl Upstream {
         *request.uri_mut() = uri.clone();
         *request.headers_mut() = headers.clone();
         headers::prepare(&mut request, &self.0.options.public_scheme, context)
-            .map_err(|refusal| Error::Unexpected(refusal.message))?;
+            .map_err(|refusal| Error::Unasked(refusal.message))?;
         headers::describe_anew(request.headers_mut());
         self.call(request.map(|_| body), None).await
     }

@@ -60,5 +60,8 @@ pub(super) fn unreachable(error: &Broken) -> Error {
         let _ = write!(text, ": {error}");
         cause = error.source();
     }
-    Error::Unreachable(text)
+    match error {
+        Broken::Connect(_) => Error::Unasked(text),
+        Broken::Talk(_) => Error::Unreachable(text),
+    }
 }

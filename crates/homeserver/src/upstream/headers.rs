@@ -87,7 +87,7 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// RFC 9112 §3.2, §6.1: one host, and one way to tell where the body ends.
-fn refuse_ambiguous(headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) fn refuse_ambiguous(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_chunked = match (codings.next(), codings.next()) {
         (None, _) => false,

@@ -29,7 +29,7 @@ use axum::body::Body;
 use http::{HeaderValue, Request, Uri, header, uri::PathAndQuery};
 
 use self::pool::Pool;
-use crate::Error;
+use crate::{Error, Head, Refusal};
 
 pub use call::json_object;
 pub use options::{InvalidUrl, UpstreamOptions, UpstreamUrl};
@@ -57,6 +57,11 @@ impl Upstream {
     pub fn new(options: UpstreamOptions) -> Result<Self, Error> {
         let pool = Pool::new(connect::connector(&options)?, &options);
         Ok(Self(Arc::new(Shared { pool, options })))
+    }
+
+    /// Refuses a request that two servers could read differently.
+    pub(crate) fn check(head: &Head) -> Result<(), Refusal> {
+        headers::refuse_ambiguous(&head.headers)
     }
 
     /// Aims a request at the homeserver: its path and query stay as they are.

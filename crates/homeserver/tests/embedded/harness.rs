@@ -258,6 +258,7 @@ pub(crate) fn request(
         head: Head { method: Method::POST, uri: Uri::from_static("/"), headers: HeaderMap::new() },
         body: from_value(body).unwrap(),
         password: None,
+        as_of: None,
     }
 }
 

@@ -74,7 +74,7 @@ async fn a_proof_from_before_a_change_logs_nobody_in() {
     let home = Home::open().await;
     let alice = home.user("alice").await;
     let before = home.database.store.lookup_factors(&alice.user).await.unwrap().epoch;
-    home.database.store.end_sessions(&alice.user).await.unwrap();
+    home.database.store.end_sessions(&alice.user, None).await.unwrap();
     let login = home.log_in_as_of(&alice.user, Device::default(), before).await;
     login.refused(403, "M_FORBIDDEN");
 }

@@ -103,7 +103,7 @@ async fn a_login_at_once_is_undone_with_its_own_token() {
 }
 
 #[tokio::test]
-async fn nobody_hears_of_a_login_before_the_version_is_compared() {
+async fn nobody_hears_of_a_login_before_the_epoch_is_compared() {
     let server = Scripted::homeserver(|asked| match asked.line.as_str() {
         "POST /_synapse/client/myelin/mint" => (200, r#"{"login_token":"t"}"#.to_owned()),
         "POST login" if is_check(asked) => login_of("@alice:example.org", "of-the-check"),

@@ -188,6 +188,7 @@ pub(crate) fn operation(
         head: Head { method, uri, headers },
         body,
         password: Some(evidence()),
+        as_of: None,
     }
 }
 

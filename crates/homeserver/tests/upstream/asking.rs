@@ -27,7 +27,7 @@ async fn is_refused(upstream: Upstream) -> bool {
 #[tokio::test]
 async fn a_homeserver_that_is_stopped_is_unreachable() {
     let refused = ask(&stopped().await).await.unwrap_err();
-    assert!(matches!(refused, Error::Unreachable(_)), "{refused:?}");
+    assert!(matches!(refused, Error::Unasked(_)), "{refused:?}");
 }
 
 #[tokio::test]

@@ -61,9 +61,9 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
     let evidence = evidence(visit, stage, &waiting, recovery)?;
     let current = (waiting.session.clone(), Some(waiting.factors.clone()));
     let trouble = match gate.try_stage(current, &evidence, Place::Page).await? {
-        Tried::Passed(..) => {
+        Tried::Passed(_, epoch) => {
             if stage == Stage::Sso {
-                gate.leave_grant(&waiting.session).await?;
+                gate.leave_grant(&waiting.session, epoch).await?;
             }
             return Ok(done(visit, &waiting));
         }

@@ -48,14 +48,16 @@ pub(crate) async fn pages(app: &App, page: Page, context: Context, request: Requ
         return assets::serve(app, request.uri().path());
     }
     let mut visit = Visit::begin(app, context, request.headers(), request.uri());
+    let turns = request.extensions().get().cloned();
     if let Err(problem) = visit.read(request).await {
         return reply::problem(&visit, &problem);
     }
-    to_the_end(async move {
+    let changes = visit.form.is_some();
+    let answer = async move {
         let answered = handle(&mut visit, page).await;
         answered.unwrap_or_else(|problem| reply::problem(&visit, &problem))
-    })
-    .await
+    };
+    if changes { to_the_end(turns, answer).await } else { answer.await }
 }
 
 /// The table of contents.

@@ -336,17 +336,14 @@ impl Gate<'_> {
         text: &str,
     ) -> Result<Error, Error> {
         let Some(session) = &before else { return self.fresh(Some(text)).await };
-        self.keep(session, None).await?;
-        let factors = self.factors(session.user.as_deref()).await?;
-        if let Some(factors) = &factors
-            && factors.epoch != epoch
-        {
-            // What was passed in it may be void: then it must not outlive the
-            // sessions that were ended before it came back.
-            self.app.store().end_sessions(&factors.user).await?;
-            return Err(Error::Contended);
+        match self.keep(session, epoch, None).await? {
+            Outcome::Committed(()) => {
+                let factors = self.factors(session.user.as_deref()).await?;
+                Ok(self.ask(session, factors.as_ref(), Some(text)))
+            }
+            // What was passed in it is void.
+            Outcome::Stale => self.fresh(Some(text)).await,
         }
-        Ok(self.ask(session, factors.as_ref(), Some(text)))
     }
 
     /// Opens a session in which nothing is passed yet.
@@ -357,15 +354,21 @@ impl Gate<'_> {
             Session::open(self.app.entropy(), self.user.clone(), self.binding, now, lifetime);
         // A page that confirms it has to say what it is.
         session.memo = self.user.as_ref().map(|_| self.memo());
-        self.keep(&session, None).await?;
+        let (origin, store) = (self.context.origin(), self.app.store());
+        store.open_session(&session, &origin, now, None).await?;
         let factors = self.factors(self.user.as_deref()).await?;
         Ok((session, factors))
     }
 
-    /// Keeps a new session.
-    pub(crate) async fn keep(&self, session: &Session, event: Option<Event>) -> Result<(), Error> {
+    /// Keeps a session in which stages are passed, if their epoch has not.
+    pub(crate) async fn keep(
+        &self,
+        session: &Session,
+        epoch: Epoch,
+        event: Option<Event>,
+    ) -> Result<Outcome<()>, Error> {
         let (origin, now) = (self.context.origin(), self.app.now());
-        Ok(self.app.store().open_session(session, &origin, now, event).await?)
+        Ok(self.app.store().keep_session(session, &origin, epoch, now, event).await?)
     }
 
     /// A challenge with a new session.

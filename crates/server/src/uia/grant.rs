@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
-use myelin_storage::{Action, Outcome, TokenDigest};
+use myelin_storage::{Action, Epoch, Outcome, TokenDigest};
 use myelin_uia::{Flows, Progress, Session, Stage};
 use serde_json::{Value, json};
 
@@ -33,14 +33,13 @@ impl Gate<'_> {
     }
 
     /// Leaves a grant for the request that a session is bound to, where it is
-    /// of the kind that has one. The page has been passed.
-    pub(crate) async fn leave_grant(&self, session: &Session) -> Result<(), Error> {
+    /// of the kind that has one. The page has been passed, in this epoch.
+    pub(crate) async fn leave_grant(&self, session: &Session, epoch: Epoch) -> Result<(), Error> {
         let memo = session.memo.as_deref().unwrap_or_default();
         let memo: Value = serde_json::from_str(memo).unwrap_or_default();
         let digest = memo.get("grant").and_then(Value::as_str).and_then(digest);
         let (Some(digest), Some(user)) = (digest, &session.user) else { return Ok(()) };
         let store = self.app.store();
-        let epoch = store.lookup_factors(user).await?.epoch;
         let now = self.app.now();
         let event = self.event(user.clone(), Action::SigningKeysAllowed, now);
         // Stale: something about the user has changed, and the grant is void.

@@ -7,10 +7,11 @@ use std::{
 };
 
 use axum::response::IntoResponse as _;
+use http::StatusCode;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::kit::{Operation, TestApp, Upstream, on_every_database, recovery, totp};
+use crate::kit::{Operation, PASSWORD, TestApp, Upstream, on_every_database, recovery, totp};
 
 on_every_database![
     every_answer_says_once_who_may_read_it,
@@ -18,6 +19,7 @@ on_every_database![
     a_login_is_undone_where_the_account_changes_while_it_is_made,
     a_login_is_made_where_codes_are_guessed_meanwhile,
     a_password_that_may_have_changed_ends_what_was_proven,
+    a_password_that_has_not_changed_ends_nothing,
     a_change_of_the_password_has_its_consequences_where_nobody_waits_for_it,
     the_last_recovery_code_finishes_an_operation,
     a_password_counts_where_the_homeserver_asks_for_none,
@@ -69,7 +71,7 @@ async fn a_login_is_undone_where_the_account_changes_while_it_is_made(app: TestA
     let session = alice.start_login().await;
     let (store, user, runtime) = (app.store.clone(), alice.id.clone(), Handle::current());
     upstream.after_the_next_login(move || {
-        runtime.block_on(store.end_sessions(&user)).expect("it answers");
+        runtime.block_on(store.end_sessions(&user, None)).expect("it answers");
     });
     let before = upstream.devices().await;
     alice.finish_login(&session, &alice.code()).await.refuses(403, "M_FORBIDDEN");
@@ -107,6 +109,33 @@ async fn a_password_that_may_have_changed_ends_what_was_proven(app: TestApp) {
     alice.client.post("login", &json!({"auth": auth})).await.refuses(401, "M_FORBIDDEN");
     let actions = alice.actions().await;
     assert!(actions.contains(&"sessions_ended") && !actions.contains(&"password_changed"));
+}
+
+/// By these, whoever has a token could end what the owner is doing, again and again.
+async fn a_password_that_has_not_changed_ends_nothing(app: TestApp) {
+    let upstream = Upstream::start().await;
+    let app = app.in_front_of(&upstream).await;
+    let (_app, _anon, alice) = app.with_user("alice").await;
+    let before = alice.factors().await.epoch;
+    let operation = Operation::change_password("a new password");
+    let body = |session: String, password| {
+        let mut auth = alice.password_stage_with(password);
+        auth["session"] = session.into();
+        operation.with_auth(&auth)
+    };
+    let guess = body(alice.start(&operation).await, "a guess");
+    alice.client.post("account/password", &guess).await.refuses(401, "M_FORBIDDEN");
+    let guess = body(alice.start(&operation).await, "a guess").to_string();
+    let two_hosts = alice.client.request("POST", "account/password");
+    let two_hosts = two_hosts.header("host", "one.example").header("host", "two.example");
+    alice.client.send(two_hosts, guess).await.refuses(400, "M_UNKNOWN");
+    upstream.in_place_of_the_next("/account/password", |_| {
+        (StatusCode::BAD_REQUEST, "too large").into_response()
+    });
+    let right = body(alice.start(&operation).await, PASSWORD);
+    alice.client.post("account/password", &right).await.refuses(400, "M_UNKNOWN");
+    assert_eq!(alice.factors().await.epoch, before);
+    assert!(!alice.actions().await.contains(&"sessions_ended"));
 }
 
 async fn a_change_of_the_password_has_its_consequences_where_nobody_waits_for_it(app: TestApp) {

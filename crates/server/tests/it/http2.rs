@@ -1,6 +1,13 @@
 //! Clients that speak HTTP/2, over a socket.
 
-use std::future::pending;
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::Request};
 use http::{HeaderMap, Method, header};
@@ -17,6 +24,7 @@ on_every_database![
     a_login_in_two_stages_goes_over_one_connection,
     what_is_forwarded_is_one_request_of_http_1,
     many_requests_go_over_one_connection_at_once,
+    a_client_that_gives_up_its_requests_has_no_more_under_way_than_others,
 ];
 
 /// A connection to a server of this app.
@@ -133,4 +141,30 @@ async fn many_requests_go_over_one_connection_at_once(app: TestApp) {
         let target = format!("/_matrix/client/v3/{path}");
         assert_eq!((status, heard["target"].as_str()), (200, Some(target.as_str())));
     }
+}
+
+async fn a_client_that_gives_up_its_requests_has_no_more_under_way_than_others(app: TestApp) {
+    // A homeserver that takes connections, and says nothing.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&taken);
+    tokio::spawn(async move {
+        let mut streams = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            streams.push(stream);
+        }
+    });
+    let app = app.planned(|plan| plan.upstream = Some(url)).await;
+    let sender = connect(&app).await;
+    for number in 0..200 {
+        let bearer = format!("Bearer {number}").parse().expect("a value");
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
+        let asking = ask(&sender, (Method::POST, "delete_devices"), headers, "{}");
+        let answer = tokio::time::timeout(Duration::from_millis(5), asking).await;
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    let taken = taken.load(Ordering::SeqCst);
+    assert!((1..=64).contains(&taken), "{taken}");
 }

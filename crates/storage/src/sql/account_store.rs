@@ -40,23 +40,31 @@ impl Accounts for Engine {
         user: &UserId,
         hash: &str,
         devices: LogoutDevices,
+        as_of: Option<Epoch>,
         event: Event,
-    ) -> Result<(), Error> {
+    ) -> Result<Outcome<()>, Error> {
         let (user, hash) = (user.to_owned(), hash.to_owned());
         self.db
             .write(move |c| {
-                Box::pin(
-                    async move { accounts::set_password(c, &user, &hash, &devices, &event).await },
-                )
+                Box::pin(async move {
+                    accounts::set_password(c, &user, &hash, &devices, as_of, &event).await
+                })
             })
             .await
     }
 
     #[instrument(level = "debug", skip_all)]
-    async fn deactivate(&self, user: &UserId, event: Event) -> Result<(), Error> {
+    async fn deactivate(
+        &self,
+        user: &UserId,
+        as_of: Option<Epoch>,
+        event: Event,
+    ) -> Result<Outcome<()>, Error> {
         let user = user.to_owned();
         self.db
-            .write(move |c| Box::pin(async move { accounts::deactivate(c, &user, &event).await }))
+            .write(move |c| {
+                Box::pin(async move { accounts::deactivate(c, &user, as_of, &event).await })
+            })
             .await
     }
 

@@ -8,7 +8,7 @@ use super::{
     anchor, app_passwords, audit, change, devices, sessions,
 };
 use crate::{
-    Account, Created, Error, Event, LogoutDevices, NewAccount,
+    Account, Created, Epoch, Error, Event, LogoutDevices, NewAccount, Outcome,
     settled::Settled,
     values::{millis, timestamp, user},
 };
@@ -77,8 +77,9 @@ pub(super) async fn set_password(
     user: &UserId,
     hash: &str,
     logout: &LogoutDevices,
+    as_of: Option<Epoch>,
     event: &Event,
-) -> Result<Settled<()>, Error> {
+) -> Result<Settled<Outcome<()>>, Error> {
     let updated =
         query("UPDATE accounts SET password_hash = $2 WHERE user_id = $1 AND NOT deactivated")
             .bind(user.as_str())
@@ -86,7 +87,10 @@ pub(super) async fn set_password(
             .execute(&mut *c)
             .await?;
     if updated.rows_affected() == 0 {
-        return Ok(Settled::RollBack(()));
+        return Ok(Settled::RollBack(Outcome::Committed(())));
+    }
+    if !anchor::hold_as_of(c, user, as_of).await? {
+        return Ok(Settled::RollBack(Outcome::Stale));
     }
     // A decision that is being made on the old password is stale.
     change::void(c, user).await?;
@@ -95,14 +99,15 @@ pub(super) async fn set_password(
         devices::delete_all_but(c, user, Some(kept)).await?;
     }
     audit::record(c, event).await?;
-    Ok(Settled::Commit(()))
+    Ok(Settled::Commit(Outcome::Committed(())))
 }
 
 pub(super) async fn deactivate(
     c: &mut Connection,
     user: &UserId,
+    as_of: Option<Epoch>,
     event: &Event,
-) -> Result<Settled<()>, Error> {
+) -> Result<Settled<Outcome<()>>, Error> {
     let closed = query(
         "UPDATE accounts SET password_hash = NULL, deactivated = TRUE
          WHERE user_id = $1 AND NOT deactivated",
@@ -111,7 +116,10 @@ pub(super) async fn deactivate(
     .execute(&mut *c)
     .await?;
     if closed.rows_affected() == 0 {
-        return Ok(Settled::RollBack(()));
+        return Ok(Settled::RollBack(Outcome::Committed(())));
+    }
+    if !anchor::hold_as_of(c, user, as_of).await? {
+        return Ok(Settled::RollBack(Outcome::Stale));
     }
     sessions::end_all(c, user).await?;
     anchor::clear(c, user).await?;
@@ -121,7 +129,7 @@ pub(super) async fn deactivate(
         .execute(&mut *c)
         .await?;
     audit::record(c, event).await?;
-    Ok(Settled::Commit(()))
+    Ok(Settled::Commit(Outcome::Committed(())))
 }
 
 pub(super) async fn cross_signing(

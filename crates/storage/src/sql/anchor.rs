@@ -119,6 +119,18 @@ pub(super) async fn hold(c: &mut Connection, user: &UserId, epoch: Epoch) -> Res
     Ok(held.rows_affected() == 1)
 }
 
+/// The same, where there is an epoch to compare.
+pub(super) async fn hold_as_of(
+    c: &mut Connection,
+    user: &UserId,
+    as_of: Option<Epoch>,
+) -> Result<bool, Error> {
+    match as_of {
+        Some(epoch) => hold(c, user, epoch).await,
+        None => Ok(true),
+    }
+}
+
 /// Raises the version of a user who has a row; `false` if there is none, and
 /// so nothing to change.
 pub(super) async fn raise(c: &mut Connection, user: &UserId) -> Result<bool, Error> {

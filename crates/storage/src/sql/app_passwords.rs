@@ -87,8 +87,8 @@ pub(super) async fn redeem(
     .fetch_optional(&mut *c)
     .await?;
     let Some(redeemed) = redeemed else { return Ok(Settled::RollBack(None)) };
-    // Whoever ends it begins an epoch before deleting the row, which is ours
-    // until the end: the epoch is the one before, or the row was not found.
+    // Whoever ends it begins an epoch with it, and the row is ours until the end:
+    // the epoch is the one before, or the row was not found.
     let epoch = anchor::epoch(c, user).await?;
     audit::record(c, &Event { detail: Some(redeemed.try_get("id")?), ..event }).await?;
     Ok(Settled::Commit(Some(epoch)))

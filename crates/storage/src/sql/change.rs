@@ -7,7 +7,9 @@ use super::{
     super::{Connection, query},
     anchor, app_passwords, audit, enrolment, lookup, sessions,
 };
-use crate::{Change, Error, Event, Outcome, passage::Claim, sealed::Sealer, settled::Settled};
+use crate::{
+    Change, Epoch, Error, Event, Outcome, passage::Claim, sealed::Sealer, settled::Settled,
+};
 
 /// Applies `change` if the user's factors are still those of `read`.
 pub(super) async fn change(
@@ -135,9 +137,16 @@ pub(super) async fn reset(
     Ok(Settled::Commit(true))
 }
 
-pub(super) async fn end_sessions(c: &mut Connection, user: &UserId) -> Result<Settled<()>, Error> {
+pub(super) async fn end_sessions(
+    c: &mut Connection,
+    user: &UserId,
+    as_of: Option<Epoch>,
+) -> Result<Settled<Outcome<()>>, Error> {
+    if !anchor::hold_as_of(c, user, as_of).await? {
+        return Ok(Settled::RollBack(Outcome::Stale));
+    }
     void(c, user).await?;
-    Ok(Settled::Commit(()))
+    Ok(Settled::Commit(Outcome::Committed(())))
 }
 
 pub(super) async fn end_all(

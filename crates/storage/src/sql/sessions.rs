@@ -8,7 +8,7 @@ use super::{
     anchor, audit, web,
 };
 use crate::{
-    Error, Event, Quota,
+    Epoch, Error, Event, Outcome, Quota,
     bucket::owner_lock,
     settled::Settled,
     values::{join_stages, millis},
@@ -19,9 +19,14 @@ pub(super) async fn open(
     session: &Session,
     bucket: &str,
     quota: Quota,
-    now: i64,
+    (as_of, now): (Option<Epoch>, i64),
     event: Option<&Event>,
-) -> Result<Settled<()>, Error> {
+) -> Result<Settled<Outcome<()>>, Error> {
+    if let Some(user) = &session.user
+        && !anchor::hold_as_of(c, user, as_of).await?
+    {
+        return Ok(Settled::RollBack(Outcome::Stale));
+    }
     // Counting and inserting is one thing: of two that see room for one more,
     // one waits.
     lock_owner(c, owner_lock(session.user.as_deref(), bucket)).await?;
@@ -34,7 +39,7 @@ pub(super) async fn open(
     if let Some(event) = event {
         audit::record(c, event).await?;
     }
-    Ok(Settled::Commit(()))
+    Ok(Settled::Commit(Outcome::Committed(())))
 }
 
 /// Ends the oldest sessions of this owner from this address, so that with one

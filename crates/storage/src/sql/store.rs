@@ -20,6 +20,26 @@ use crate::{
     values::millis,
 };
 
+impl Engine {
+    async fn open(
+        &self,
+        session: &Session,
+        origin: &Origin,
+        (as_of, now): (Option<Epoch>, Timestamp),
+        event: Option<Event>,
+    ) -> Result<Outcome<()>, Error> {
+        let (session, quota, at) = (session.clone(), self.quota, (as_of, millis(now)));
+        let bucket = bucket(origin.address);
+        self.db
+            .write(move |c| {
+                Box::pin(async move {
+                    sessions::open(c, &session, &bucket, quota, at, event.as_ref()).await
+                })
+            })
+            .await
+    }
+}
+
 #[async_trait]
 impl Store for Engine {
     #[instrument(level = "debug", skip_all)]
@@ -30,15 +50,20 @@ impl Store for Engine {
         now: Timestamp,
         event: Option<Event>,
     ) -> Result<(), Error> {
-        let (session, quota, now) = (session.clone(), self.quota, millis(now));
-        let bucket = bucket(origin.address);
-        self.db
-            .write(move |c| {
-                Box::pin(async move {
-                    sessions::open(c, &session, &bucket, quota, now, event.as_ref()).await
-                })
-            })
-            .await
+        // Without an epoch nothing is stale.
+        self.open(session, origin, (None, now), event).await.map(drop)
+    }
+
+    #[instrument(level = "debug", skip_all)]
+    async fn keep_session(
+        &self,
+        session: &Session,
+        origin: &Origin,
+        as_of: Epoch,
+        now: Timestamp,
+        event: Option<Event>,
+    ) -> Result<Outcome<()>, Error> {
+        self.open(session, origin, (Some(as_of), now), event).await
     }
 
     #[instrument(level = "debug", skip_all)]
@@ -176,9 +201,15 @@ impl Store for Engine {
     }
 
     #[instrument(level = "debug", skip_all)]
-    async fn end_sessions(&self, user: &UserId) -> Result<(), Error> {
+    async fn end_sessions(
+        &self,
+        user: &UserId,
+        as_of: Option<Epoch>,
+    ) -> Result<Outcome<()>, Error> {
         let user = user.to_owned();
-        self.db.write(move |c| Box::pin(async move { change::end_sessions(c, &user).await })).await
+        self.db
+            .write(move |c| Box::pin(async move { change::end_sessions(c, &user, as_of).await }))
+            .await
     }
 
     #[instrument(level = "debug", skip_all)]

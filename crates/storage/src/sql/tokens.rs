@@ -63,8 +63,8 @@ pub(super) async fn redeem_login_token(
             .await?;
     let Some(redeemed) = redeemed else { return Ok(Settled::RollBack(None)) };
     let owner = user(redeemed.try_get("user_id")?)?;
-    // Whoever ends it begins an epoch before deleting the row, which is ours
-    // until the end: the epoch is the one before, or the row was not found.
+    // Whoever ends it begins an epoch with it, and the row is ours until the end:
+    // the epoch is the one before, or the row was not found.
     let epoch = anchor::epoch(c, &owner).await?;
     Ok(Settled::Commit(Some((owner, epoch))))
 }

@@ -174,7 +174,7 @@ async fn a_new_password_ends_sessions_and_keeps_devices_as_asked(database: &Test
         let session = open_login(&*store, &alice(), NOW).await;
         let changed = event(&alice(), Action::PasswordChanged, NOW);
         let hash = format!("hash {logout:?}");
-        accounts.set_password(&alice(), &hash, logout, changed).await.expect("it answers");
+        accounts.set_password(&alice(), &hash, logout, None, changed).await.expect("it answers");
         let found = accounts.lookup(&alice()).await.expect("it answers").expect("it is there");
         assert_eq!(found.password_hash, Some(hash));
         assert!(!is_open(&*store, &session).await);
@@ -211,7 +211,7 @@ async fn a_deactivated_account_has_nothing_left(database: &TestDatabase) {
     let session = open_login(&*store, &alice(), NOW).await;
     let of_bob = snapshot(&*store, &bob(), &[]).await;
     let deactivated = event(&alice(), Action::Deactivated, NOW);
-    accounts.deactivate(&alice(), deactivated).await.expect("it answers");
+    accounts.deactivate(&alice(), None, deactivated).await.expect("it answers");
 
     let found = accounts.lookup(&alice()).await.expect("it answers").expect("it is there");
     assert_eq!((found.deactivated, found.password_hash), (true, None));
@@ -234,12 +234,15 @@ async fn a_deactivated_account_never_comes_back(database: &TestDatabase) {
     let accounts = database.open().await.accounts;
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     let deactivated = event(&alice(), Action::Deactivated, NOW);
-    accounts.deactivate(&alice(), deactivated).await.expect("it answers");
+    accounts.deactivate(&alice(), None, deactivated).await.expect("it answers");
     assert_eq!(create(&*accounts, &alice()).await, Created::Taken);
     assert!(!crate::devices::log_in(&*accounts, &alice(), &login("PHONE", 2)).await);
     let changed = event(&alice(), Action::PasswordChanged, NOW);
     let hash = "$argon2id$new";
-    accounts.set_password(&alice(), hash, LogoutDevices::Keep, changed).await.expect("it answers");
+    accounts
+        .set_password(&alice(), hash, LogoutDevices::Keep, None, changed)
+        .await
+        .expect("it answers");
     let refreshed = accounts.refresh(&TokenDigest([101; 32]), &tokens(3), NOW).await;
     assert_eq!(refreshed.expect("it answers"), Refreshed::Unknown);
     let found = accounts.lookup(&alice()).await.expect("it answers").expect("it is there");

@@ -166,7 +166,7 @@ async fn an_app_password_decided_in_an_old_epoch_is_not_made(database: &TestData
     let store = database.open().await.store;
     for _ in 0..2 {
         let old = factors_of(&*store, &alice()).await.epoch;
-        store.end_sessions(&alice()).await.expect("it answers");
+        store.end_sessions(&alice(), None).await.expect("it answers");
         assert!(matches!(make_at(&*store, &alice(), &new(1), old).await, Outcome::Stale));
         assert_eq!(count(&*store, &alice()).await, 0);
     }
@@ -178,7 +178,7 @@ async fn a_new_password_ends_all_app_passwords(database: &TestDatabase) {
     make(&*store, &alice(), 1).await;
     make(&*store, &bob(), 2).await;
     let changed = event(&alice(), Action::PasswordChanged, NOW);
-    accounts.set_password(&alice(), "new", LogoutDevices::Keep, changed).await.expect("ok");
+    accounts.set_password(&alice(), "new", LogoutDevices::Keep, None, changed).await.expect("ok");
     assert_eq!(redeem(&*store, &alice(), 1).await, None);
     assert!(redeem(&*store, &bob(), 2).await.is_some());
 }
@@ -202,7 +202,7 @@ async fn a_closed_account_has_no_app_passwords(database: &TestDatabase) {
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     make(&*store, &alice(), 1).await;
     let deactivated = event(&alice(), Action::Deactivated, NOW);
-    accounts.deactivate(&alice(), deactivated).await.expect("it answers");
+    accounts.deactivate(&alice(), None, deactivated).await.expect("it answers");
     assert_eq!(redeem(&*store, &alice(), 1).await, None);
     assert_eq!(count(&*store, &alice()).await, 0);
 }

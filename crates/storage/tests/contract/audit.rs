@@ -155,8 +155,8 @@ async fn every_change_leaves_one_entry(database: &TestDatabase) {
     assert!(accounts.set_cross_signing(&alice(), "{}", true, keys.clone()).await.expect("ok"));
     assert!(!accounts.set_cross_signing(&alice(), "{}", true, keys).await.expect("ok"));
     let password = event(&alice(), Action::PasswordChanged, NOW);
-    accounts.set_password(&alice(), "x", LogoutDevices::Keep, password).await.expect("ok");
-    store.end_sessions(&alice()).await.expect("ok");
+    accounts.set_password(&alice(), "x", LogoutDevices::Keep, None, password).await.expect("ok");
+    store.end_sessions(&alice(), None).await.expect("ok");
     let deleted = event(&alice(), Action::DevicesDeleted, NOW);
     accounts.delete_all_devices(&alice(), deleted).await.expect("ok");
     assert!(store.reset(&alice(), event(&alice(), Action::TwoFactorReset, NOW)).await.expect("ok"));
@@ -234,7 +234,7 @@ async fn nothing_in_the_log_ends_with_the_account(database: &TestDatabase) {
     enrol(&*store, &alice(), 1, NOW).await;
     let mut expected = log(&*store, &alice()).await;
     let deactivated = event(&alice(), Action::Deactivated, NOW);
-    accounts.deactivate(&alice(), deactivated.clone()).await.expect("it answers");
+    accounts.deactivate(&alice(), None, deactivated.clone()).await.expect("it answers");
     store.sweep(NOW + Duration::from_hours(10_000)).await.expect("it answers");
     expected.push(deactivated);
     assert_eq!(log(&*store, &alice()).await, expected);

@@ -328,9 +328,12 @@ async fn whatever_ends_the_sessions_of_an_account_ends_a_set_up(database: &TestD
         let begun = begin(&*store, &alice()).await;
         if round == 0 {
             let changed = event(&alice(), Action::PasswordChanged, NOW);
-            accounts.set_password(&alice(), "new", LogoutDevices::Keep, changed).await.expect("ok");
+            accounts
+                .set_password(&alice(), "new", LogoutDevices::Keep, None, changed)
+                .await
+                .expect("ok");
         } else {
-            store.end_sessions(&alice()).await.expect("it answers");
+            store.end_sessions(&alice(), None).await.expect("it answers");
         }
         let factors = factors_of(&*store, &alice()).await;
         let left: Vec<_> = factors.authenticators.iter().map(|one| &one.id).collect();

@@ -30,6 +30,8 @@ on_every_database!(
     what_voids_sessions_begins_an_epoch_of_a_user_without_factors,
     a_login_decided_in_an_old_epoch_is_stale_and_writes_nothing,
     a_login_without_an_epoch_is_not_compared,
+    what_was_proven_before_changes_no_account_and_ends_nothing,
+    a_session_in_which_stages_are_passed_is_kept_in_its_epoch_only,
     a_login_on_a_closed_account_is_refused_and_not_stale,
     a_login_that_waited_for_a_new_password_is_stale,
     a_new_password_leaves_no_device_of_a_racing_login,
@@ -45,7 +47,7 @@ async fn epoch(store: &dyn Store, user: &UserId) -> Epoch {
 
 async fn set_password(accounts: &dyn Accounts, user: &UserId, logout: LogoutDevices) {
     let changed = event(user, Action::PasswordChanged, NOW);
-    accounts.set_password(user, "new", logout, changed).await.expect("it answers");
+    accounts.set_password(user, "new", logout, None, changed).await.expect("it answers");
 }
 
 /// A login of alice on this device, decided in this epoch.
@@ -94,14 +96,14 @@ async fn what_voids_sessions_begins_an_epoch_of_a_user_without_factors(database:
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
     assert_eq!(epoch(&*store, &alice()).await, Epoch(2));
-    store.end_sessions(&alice()).await.expect("it answers");
+    store.end_sessions(&alice(), None).await.expect("it answers");
     assert_eq!(epoch(&*store, &alice()).await, Epoch(3));
     let deactivated = event(&alice(), Action::Deactivated, NOW);
-    accounts.deactivate(&alice(), deactivated).await.expect("it answers");
+    accounts.deactivate(&alice(), None, deactivated).await.expect("it answers");
     assert_eq!(epoch(&*store, &alice()).await, Epoch(4));
     // One whose account is kept elsewhere.
     assert_eq!(epoch(&*store, &bob()).await, Epoch(0));
-    store.end_sessions(&bob()).await.expect("it answers");
+    store.end_sessions(&bob(), None).await.expect("it answers");
     assert_eq!(epoch(&*store, &bob()).await, Epoch(1));
 }
 
@@ -190,6 +192,48 @@ async fn a_login_without_an_epoch_is_not_compared(database: &TestDatabase) {
     assert!(crate::devices::log_in(&*accounts, &alice(), &login("PHONE", 2)).await);
 }
 
+async fn what_was_proven_before_changes_no_account_and_ends_nothing(database: &TestDatabase) {
+    let Database { store, accounts, .. } = database.open().await;
+    register(&*accounts, &alice(), &login("PHONE", 1)).await;
+    let old = epoch(&*store, &alice()).await;
+    set_password(&*accounts, &alice(), LogoutDevices::Keep).await;
+    let session = open_fresh(&*store, &alice()).await;
+    let now = epoch(&*store, &alice()).await;
+    let changed = event(&alice(), Action::PasswordChanged, NOW);
+    let all_but = LogoutDevices::AllBut(device_id!("OTHER").to_owned());
+    let set = accounts.set_password(&alice(), "theirs", all_but, Some(old), changed).await;
+    assert!(matches!(set, Ok(Outcome::Stale)), "{set:?}");
+    let deactivated = event(&alice(), Action::Deactivated, NOW);
+    let closed = accounts.deactivate(&alice(), Some(old), deactivated.clone()).await;
+    assert!(matches!(closed, Ok(Outcome::Stale)), "{closed:?}");
+    let ended = store.end_sessions(&alice(), Some(old)).await;
+    assert!(matches!(ended, Ok(Outcome::Stale)), "{ended:?}");
+    let account = accounts.lookup(&alice()).await.expect("it answers").expect("she has one");
+    assert_eq!((account.password_hash.as_deref(), account.deactivated), (Some("new"), false));
+    assert!(is_open(&*store, &session).await && owner(&*accounts, 1).await.is_some());
+    assert_eq!(epoch(&*store, &alice()).await, now);
+    let closed = accounts.deactivate(&alice(), Some(now), deactivated).await;
+    assert!(matches!(closed, Ok(Outcome::Committed(()))), "{closed:?}");
+}
+
+async fn a_session_in_which_stages_are_passed_is_kept_in_its_epoch_only(database: &TestDatabase) {
+    let store = database.open().await.store;
+    enrol(&*store, &alice(), 0, NOW).await;
+    for user in [alice(), bob()] {
+        let old = epoch(&*store, &user).await;
+        let [kept, late] = [login_session(&user, NOW), login_session(&user, NOW)];
+        let origin = origin(ADDRESS);
+        let keep = store.keep_session(&kept, &origin, old, NOW, None).await;
+        assert!(matches!(keep, Ok(Outcome::Committed(()))), "{keep:?}");
+        store.end_sessions(&user, None).await.expect("it answers");
+        let passed = event(&user, Action::PasswordPassed, NOW);
+        let keep = store.keep_session(&late, &origin, old, NOW, Some(passed)).await;
+        assert!(matches!(keep, Ok(Outcome::Stale)), "{keep:?}");
+        assert!(!is_open(&*store, &kept).await && !is_open(&*store, &late).await);
+        assert_eq!(times(&*store, &user, Action::PasswordPassed).await, 0);
+    }
+}
+
 async fn a_login_on_a_closed_account_is_refused_and_not_stale(database: &TestDatabase) {
     let Database { store, accounts, .. } = database.open().await;
     let outcome = log_in_at(&*accounts, ("PHONE", 1), Epoch(0)).await;
@@ -197,7 +241,7 @@ async fn a_login_on_a_closed_account_is_refused_and_not_stale(database: &TestDat
     register(&*accounts, &alice(), &login("PHONE", 1)).await;
     let before = epoch(&*store, &alice()).await;
     let deactivated = event(&alice(), Action::Deactivated, NOW);
-    accounts.deactivate(&alice(), deactivated).await.expect("it answers");
+    accounts.deactivate(&alice(), None, deactivated).await.expect("it answers");
     let outcome = log_in_at(&*accounts, ("PHONE", 2), before).await;
     assert!(matches!(outcome, Outcome::Committed(false)), "{outcome:?}");
 }
@@ -278,7 +322,7 @@ async fn a_password_decided_in_an_old_epoch_is_stale(database: &TestDatabase) {
     let read = factors_of(&*store, &bob()).await;
     let session = open_fresh(&*store, &bob()).await;
     assert!(pass_password(&*store, &session, &read).await);
-    store.end_sessions(&bob()).await.expect("it answers");
+    store.end_sessions(&bob(), None).await.expect("it answers");
     let session = open_fresh(&*store, &bob()).await;
     assert!(!pass_password(&*store, &session, &read).await);
 }

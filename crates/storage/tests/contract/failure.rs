@@ -104,7 +104,7 @@ async fn a_verb_that_was_abandoned_is_whole_or_nothing(database: &TestDatabase) 
         assert!(spent || !done, "round {round}: it was acknowledged");
         let events = snapshot(&*store, &alice(), &[]).await.events().len();
         assert_eq!(events, before.events().len() + 1, "round {round}");
-        store.end_sessions(&alice()).await.expect("it answers");
+        store.end_sessions(&alice(), None).await.expect("it answers");
     }
 }
 

@@ -163,7 +163,7 @@ async fn a_login_token_decided_in_an_old_epoch_is_stale(database: &TestDatabase)
     let store = database.open().await.store;
     for user in [alice(), bob()] {
         let old = factors_of(&*store, &user).await.epoch;
-        store.end_sessions(&user).await.expect("it answers");
+        store.end_sessions(&user, None).await.expect("it answers");
         assert!(!issue_at(&*store, &user, token(1), old, NOW + LIFETIME).await);
         assert_eq!(redeem(&*store, token(1), NOW).await, None);
         assert_eq!(times(&*store, &user, Action::LoginTokenIssued).await, 0);
@@ -185,7 +185,7 @@ async fn a_login_token_makes_no_decision_stale(database: &TestDatabase) {
     // Of one without a row, and of one with.
     for user in [alice(), bob()] {
         if user == bob() {
-            store.end_sessions(&user).await.expect("it answers");
+            store.end_sessions(&user, None).await.expect("it answers");
         }
         let before = factors_of(&*store, &user).await;
         for number in 1..3 {

@@ -200,7 +200,7 @@ async fn opening_and_ending_sessions_at_once_always_succeeds(database: &TestData
             let store = Arc::clone(&stores[usize::from(number % 2)]);
             async move {
                 if number.is_multiple_of(3) {
-                    store.end_sessions(&alice()).await.expect("it answers");
+                    store.end_sessions(&alice(), None).await.expect("it answers");
                 } else {
                     let session = login_session(&alice(), later);
                     open_from(&*store, &session, address(number), later).await;
@@ -208,6 +208,6 @@ async fn opening_and_ending_sessions_at_once_always_succeeds(database: &TestData
             }
         }))
         .await;
-        stores[0].end_sessions(&alice()).await.expect("it answers");
+        stores[0].end_sessions(&alice(), None).await.expect("it answers");
     }
 }

@@ -62,7 +62,7 @@ async fn open_many(store: &dyn Store) -> Vec<Session> {
 }
 
 async fn close(store: &dyn Store) {
-    store.end_sessions(&alice()).await.expect("the store answers");
+    store.end_sessions(&alice(), None).await.expect("the store answers");
 }
 
 /// All try to finish their session with what they spend, decided on the same
@@ -340,7 +340,7 @@ async fn after_a_password_change_no_session_is_finished(database: &TestDatabase)
         let accounts = Arc::clone(&accounts);
         let password: Contender = Box::pin(async move {
             let changed = event(&alice(), Action::PasswordChanged, NOW);
-            accounts.set_password(&alice(), "new", LogoutDevices::Keep, changed).await.is_ok()
+            accounts.set_password(&alice(), "new", LogoutDevices::Keep, None, changed).await.is_ok()
         });
         let spend = code(&user, step(2 * round));
         let outcomes = race([password, finisher(&stores[1], &sessions[0], &factors, spend)]).await;

@@ -361,7 +361,7 @@ async fn ending_sessions_ends_those_of_the_user_only(database: &TestDatabase) {
     let of_bob = open_login(&*store, &bob(), NOW).await;
     let (of_nobody, _) = anonymous_session();
     keep_anonymous(&*store, &of_nobody).await;
-    store.end_sessions(&alice()).await.expect("it answers");
+    store.end_sessions(&alice(), None).await.expect("it answers");
     for session in &mine {
         assert!(!is_open(&*store, session).await);
     }

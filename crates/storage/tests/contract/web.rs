@@ -161,14 +161,21 @@ async fn what_ends_other_sessions_ends_web_sessions_and_grants(database: &TestDa
             }
             Action::PasswordChanged => {
                 let kept = LogoutDevices::Keep;
-                accounts.set_password(&alice(), "new", kept, event).await.expect("it answers");
+                accounts
+                    .set_password(&alice(), "new", kept, None, event)
+                    .await
+                    .expect("it answers");
             }
-            Action::SignedIn => store.end_sessions(&alice()).await.expect("it answers"),
+            Action::SignedIn => {
+                store.end_sessions(&alice(), None).await.expect("it answers");
+            }
             Action::TwoFactorReset => {
                 enrol(&*store, &alice(), 0, NOW).await;
                 assert!(store.reset(&alice(), event).await.expect("it answers"));
             }
-            _ => accounts.deactivate(&alice(), event).await.expect("it answers"),
+            _ => {
+                accounts.deactivate(&alice(), None, event).await.expect("it answers");
+            }
         }
         assert!(!is_signed_in(&*store, number, NOW).await, "{action:?}");
         assert!(!redeem(&*store, &alice(), number, NOW).await, "{action:?}");
@@ -180,7 +187,7 @@ async fn a_web_session_decided_in_an_old_epoch_is_not_opened(database: &TestData
     let store = database.open().await.store;
     for _ in 0..2 {
         let old = factors_of(&*store, &alice()).await.epoch;
-        store.end_sessions(&alice()).await.expect("it answers");
+        store.end_sessions(&alice(), None).await.expect("it answers");
         assert!(!open_at(&*store, &alice(), 1, old).await);
         assert!(!is_signed_in(&*store, 1, NOW).await);
     }
@@ -198,7 +205,7 @@ async fn no_web_session_survives_an_end_that_races_with_it(database: &TestDataba
             let (store, user) = (Arc::clone(&stores[usize::from(number % 2)]), user.clone());
             async move {
                 if number == 0 {
-                    store.end_sessions(&user).await.expect("it answers");
+                    store.end_sessions(&user, None).await.expect("it answers");
                     return false;
                 }
                 open_at(&*store, &user, 10 * round + number, epoch).await
@@ -285,7 +292,7 @@ async fn a_grant_decided_in_an_old_epoch_is_not_kept(database: &TestDatabase) {
     let store = database.open().await.store;
     for _ in 0..2 {
         let old = factors_of(&*store, &alice()).await.epoch;
-        store.end_sessions(&alice()).await.expect("it answers");
+        store.end_sessions(&alice(), None).await.expect("it answers");
         assert!(!put_at(&*store, &alice(), 1, old).await);
         assert!(!redeem(&*store, &alice(), 1, NOW).await);
     }

@@ -36,7 +36,7 @@ use super::{
 use crate::{
     AccessToken, AtOnce, Context, Device, Error, Head, Homeserver, LoggedIn, OperationRequest,
     Password, PasswordCheck, PasswordEvidence, Performed, Provisional, Reauthentication, Refusal,
-    Registration, Resolved, Silent,
+    Registration, Resolved, Silent, upstream::Upstream,
 };
 
 /// The name of the device of a check, should one ever be seen.
@@ -217,8 +217,8 @@ impl Homeserver for Generic {
         self.gateway.resolve(token, context).await
     }
 
-    async fn precheck(&self, _request: &OperationRequest) -> Result<Result<(), Refusal>, Error> {
-        Ok(Ok(()))
+    async fn precheck(&self, request: &OperationRequest) -> Result<Result<(), Refusal>, Error> {
+        Ok(Upstream::check(&request.head))
     }
 
     async fn try_silently(

@@ -32,6 +32,7 @@ use super::{
 use crate::{
     AccessToken, Context, Device, Error, Head, Homeserver, LoggedIn, OperationRequest, Password,
     PasswordCheck, Performed, Provisional, Refusal, Registration, Resolved, Silent,
+    upstream::Upstream,
 };
 
 /// The stage and the field that are between the module and the gateway.
@@ -188,8 +189,8 @@ impl Homeserver for Synapse {
         self.gateway.resolve(token, context).await
     }
 
-    async fn precheck(&self, _request: &OperationRequest) -> Result<Result<(), Refusal>, Error> {
-        Ok(Ok(()))
+    async fn precheck(&self, request: &OperationRequest) -> Result<Result<(), Refusal>, Error> {
+        Ok(Upstream::check(&request.head))
     }
 
     async fn try_silently(

@@ -4,6 +4,7 @@ use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderValue, Method, header};
 use http_body_util::BodyExt as _;
 use myelin_homeserver::{Context, Device};
+use myelin_storage::Outcome;
 use myelin_two_factor::Name;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -55,7 +56,9 @@ pub(super) async fn perform(
         What::Devices => {
             // First whoever is signed in to this page elsewhere, and what could
             // still lead to a device: none of it may come in between.
-            app.store().end_sessions(owner.user).await?;
+            if let Outcome::Stale = app.store().end_sessions(owner.user, Some(epoch)).await? {
+                return Err(Problem::Over);
+            }
             let proved = Proved { epoch: epoch.next(), ..proved };
             sign_out_everywhere(&app, &context, proved).await?;
             signed_in.go_on(visit, epoch.next()).await?;

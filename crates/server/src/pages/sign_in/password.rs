@@ -40,10 +40,7 @@ pub(super) async fn submit(visit: &mut Visit) -> Result<Response, Problem> {
         let user = sign_in.factors.user.clone();
         state::gate(visit).event(user, Action::PasswordPassed, visit.app.now())
     });
-    sign_in.keep(visit, event).await?;
-    // Nobody has seen the session's name yet.
-    let SignIn { factors, .. } = &sign_in;
-    state::unchanged_or_void(&visit.app, &factors.user, factors.epoch).await?;
+    sign_in.keep(visit, sign_in.factors.epoch, event).await?;
     if sign_in.step(visit) == state::Step::Ready {
         return onwards(visit, sign_in).await;
     }

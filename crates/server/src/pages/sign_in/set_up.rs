@@ -3,7 +3,7 @@
 //!
 //! Whoever gets here has the password of a user who has no factor: that is the
 //! proof that setting up the first one takes. Each step ends the session and
-//! opens the next, and any other change to the user in between voids it.
+//! opens the next, and whatever voids sessions in between voids it.
 
 use axum::response::Response;
 use myelin_storage::Outcome;
@@ -12,7 +12,7 @@ use myelin_uia::Stage;
 
 use super::{
     onwards,
-    state::{self, SignIn, Step, unchanged_or_void},
+    state::{self, SignIn, Step},
     templates,
 };
 use crate::{
@@ -38,8 +38,7 @@ pub(super) async fn begin(visit: &mut Visit) -> Result<Response, Problem> {
     let pending = enrol(&owner, name, Proved { proof, epoch }).await?;
     let session = state::pass(visit, &factors, &target, &[Stage::Password])?;
     let sign_in = SignIn { session, factors, target };
-    sign_in.keep(visit, None).await?;
-    unchanged_or_void(&app, &sign_in.factors.user, epoch).await?;
+    sign_in.keep(visit, epoch, None).await?;
     Ok(templates::set_up(visit, &sign_in, Some(&pending), None))
 }
 
@@ -67,8 +66,7 @@ pub(super) async fn confirm(visit: &mut Visit) -> Result<Response, Problem> {
     // The password, and the code that has just been accepted.
     let session = state::pass(visit, &now, &target, &[Stage::Password, Stage::Totp])?;
     let sign_in = SignIn { session, factors: now, target };
-    sign_in.keep(visit, None).await?;
-    unchanged_or_void(&app, owner.user, factors.epoch.next()).await?;
+    sign_in.keep(visit, factors.epoch.next(), None).await?;
     Ok(templates::codes(visit, &sign_in, &codes, None))
 }
 

@@ -1,18 +1,12 @@
 //! Where a sign-in stands: a session of the flow engine, and the client that
 //! waits for it.
 
-use myelin_storage::{Epoch, Factors};
+use myelin_storage::{Epoch, Factors, Outcome};
 use myelin_uia::{Binding, Progress, Session, Stage};
-use ruma::UserId;
 use serde_json::{Map, Value, json};
 
 use super::super::{Problem, Visit, cookies::Cookie, target::Target};
-use crate::{
-    App,
-    error::Error,
-    login::check_unchanged,
-    uia::{Gate, Purpose},
-};
+use crate::uia::{Gate, Purpose};
 
 /// What its sessions are bound to: no other endpoint takes them.
 const ENDPOINT: &str = "login/sso/redirect";
@@ -63,12 +57,16 @@ impl SignIn {
     }
 
     /// Keeps it and gives this browser its name, in the place of any older one.
+    /// It is over where the epoch has passed in which its stages were.
     pub(super) async fn keep(
         &self,
         visit: &mut Visit,
+        epoch: Epoch,
         event: Option<myelin_storage::Event>,
     ) -> Result<(), Problem> {
-        gate(visit).keep(&self.session, event).await?;
+        if let Outcome::Stale = gate(visit).keep(&self.session, epoch, event).await? {
+            return Err(Problem::Over);
+        }
         visit.jar.set(Cookie::SignIn, Some(self.session.id.as_str().to_owned()));
         Ok(())
     }
@@ -125,21 +123,4 @@ pub(super) fn gate(visit: &Visit) -> Gate<'_> {
 
 pub(super) fn binding() -> Binding {
     Binding::new(None, "GET", ENDPOINT, &[], &Map::new())
-}
-
-/// Whether the user's factors are in this epoch; if not, whatever was just given
-/// out is void.
-pub(super) async fn unchanged_or_void(
-    app: &App,
-    user: &UserId,
-    epoch: Epoch,
-) -> Result<(), Problem> {
-    match check_unchanged(app, user, epoch).await {
-        Ok(()) => Ok(()),
-        Err(Error::Contended) => {
-            app.store().end_sessions(user).await?;
-            Err(Problem::Over)
-        }
-        Err(other) => Err(other.into()),
-    }
 }
