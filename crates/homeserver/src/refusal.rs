@@ -117,8 +117,8 @@ pub enum Error {
     /// The homeserver does not answer, or not in time.
     #[error("the homeserver does not answer: {0}")]
     Unreachable(String),
-    /// The homeserver was not asked, and so did nothing.
-    #[error("the homeserver was not asked: {0}")]
+    /// The homeserver could not be asked, and so did nothing.
+    #[error("the homeserver does not answer: {0}")]
     Unasked(String),
     /// The homeserver answered something that no homeserver should.
     #[error("{0}")]

@@ -16,8 +16,7 @@ use ruma::OwnedUserId;
 
 use crate::{error::Error, texts, uia::Gate};
 
-/// How often it is tried to end what a change has voided, and how long apart.
-const TRIES: usize = 3;
+/// How long after a failure it is tried again to end what a change has voided.
 const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Before an operation that the homeserver performs on proof alone. Without
@@ -35,11 +34,18 @@ pub(crate) async fn performs(
 }
 
 /// After an operation of the user whom the gate knows: what the homeserver has
-/// answered, or nothing that can be understood. Then nobody knows what it did.
-pub(crate) async fn performed(gate: &Gate<'_>, operation: Operation, status: Option<StatusCode>) {
+/// answered, or nothing that can be understood. Then nobody knows what it did;
+/// and where it was to check the password, whoever has but a token could bring
+/// that about again and again. `is_proven` is whether more was proven than that.
+pub(crate) async fn performed(
+    gate: &Gate<'_>,
+    operation: Operation,
+    status: Option<StatusCode>,
+    is_proven: bool,
+) {
     let Some(user) = concerned(gate) else { return };
     let done = status == Some(StatusCode::OK);
-    let unknown = status.is_none_or(|status| status.is_server_error());
+    let unknown = is_proven && status.is_none_or(|status| status.is_server_error());
     let action = match operation {
         Operation::ChangePassword => Action::PasswordChanged,
         Operation::Deactivate => Action::Deactivated,
@@ -77,16 +83,17 @@ const fn ends_sessions(operation: Operation) -> bool {
 /// so is an app password that whoever knew it may have made.
 async fn end_all(gate: &Gate<'_>, user: &OwnedUserId, action: Action) {
     let event = gate.event(user.clone(), action, gate.app.now());
-    for _ in 0..TRIES {
+    for pause in [Some(BETWEEN), Some(BETWEEN), None] {
         let Err(error) = gate.app.store().end_all(user, event.clone()).await else { return };
-        tracing::error!(
-            error = &error as &dyn std::error::Error, %user, action = action.as_str(),
-            "what was proven before is not ended yet"
-        );
-        drop(error);
-        tokio::time::sleep(BETWEEN).await;
+        {
+            let (error, action) = (&error as &dyn std::error::Error, action.as_str());
+            let text = "sessions or app passwords may outlive a change of the password";
+            tracing::error!(error, %user, action, again = pause.is_some(), text);
+        }
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
     }
-    tracing::error!(%user, "sessions or app passwords outlive a change of the password");
 }
 
 async fn record(gate: &Gate<'_>, user: OwnedUserId, action: Action) {

@@ -6,6 +6,7 @@ use axum::{
 };
 use myelin_homeserver::{Operation, Performed, Reauthentication, Refusal, Registration, Silent};
 use myelin_storage::Action as Done;
+use myelin_uia::Stage;
 use serde_json::json;
 
 use crate::{
@@ -48,6 +49,8 @@ pub(crate) async fn run(
     }
     let Passed { proved: Proved { proof, epoch }, before } = gate.authorise(&mut auth).await?;
     request.as_of = Some(epoch);
+    let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery | Stage::Sso);
+    let is_proven = !forwards || proof.completed().iter().any(is_second);
     if forwards {
         request.password = auth.into_password();
     } else {
@@ -58,7 +61,7 @@ pub(crate) async fn run(
             if forwards && response.status().is_success() {
                 app.give_password_back(&call.context);
             }
-            elsewhere::performed(&gate, operation, Some(response.status())).await;
+            elsewhere::performed(&gate, operation, Some(response.status()), is_proven).await;
             Ok(response)
         }
         Ok(Performed::WrongPassword) => {
@@ -66,7 +69,7 @@ pub(crate) async fn run(
         }
         Err(unasked @ myelin_homeserver::Error::Unasked(_)) => Err(unasked.into()),
         Err(error) => {
-            elsewhere::performed(&gate, operation, None).await;
+            elsewhere::performed(&gate, operation, None, is_proven).await;
             Err(error.into())
         }
     }

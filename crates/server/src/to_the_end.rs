@@ -5,8 +5,8 @@ use std::{panic::resume_unwind, sync::Arc};
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument as _;
 
-/// What the requests of one connection may have under way, whether or not anybody
-/// waits for it: in HTTP/2, a client may give up as many as it likes.
+/// How much of this one connection may have under way, whether or not anybody
+/// waits for it: in HTTP/2, a client may give up as many requests as it likes.
 #[derive(Clone, Debug)]
 pub(crate) struct Turns(Arc<Shared>);
 

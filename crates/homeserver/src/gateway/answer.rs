@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use myelin_ambient::Timestamp;
@@ -101,8 +101,12 @@ impl Answer {
     pub(super) fn into_response(self, base_url: &str) -> Result<Response, Error> {
         let mut body = match self.object() {
             Err(_) if self.status().is_client_error() => {
-                let text = "The homeserver refuses this.";
-                return Ok(Refusal::new(self.status(), &ErrorKind::Unknown, text).into_response());
+                let (errcode, text) =
+                    (ErrorKind::Unknown.errcode(), "The homeserver refuses this.");
+                Map::from_iter([
+                    ("errcode".to_owned(), json!(errcode)),
+                    ("error".to_owned(), json!(text)),
+                ])
             }
             object => object?,
         };

@@ -19,7 +19,13 @@ impl Upstream {
     pub(super) async fn request(&self, request: Request<Body>) -> Result<Response, Broken> {
         let again = repeated(&request);
         match (self.0.pool.send(request).await, again) {
-            (Err(error), Some(again)) if is_lost(&error) => Box::pin(self.0.pool.send(again)).await,
+            (Err(error), Some(again)) if is_lost(&error) => {
+                match Box::pin(self.0.pool.send(again)).await {
+                    // The first may have been heard.
+                    Err(Broken::Connect(_)) => Err(error),
+                    answer => answer,
+                }
+            }
             (answer, _) => answer,
         }
     }

@@ -134,6 +134,9 @@ async fn a_password_that_has_not_changed_ends_nothing(app: TestApp) {
     });
     let right = body(alice.start(&operation).await, PASSWORD);
     alice.client.post("account/password", &right).await.refuses(400, "M_UNKNOWN");
+    upstream.in_place_of_the_next("/account/password", |_| "It works!".into_response());
+    let guess = body(alice.start(&operation).await, "a guess");
+    alice.client.post("account/password", &guess).await.refuses(503, "M_UNKNOWN");
     assert_eq!(alice.factors().await.epoch, before);
     assert!(!alice.actions().await.contains(&"sessions_ended"));
 }
