@@ -4,7 +4,6 @@ use std::fmt::{self, Debug};
 
 use axum::response::Response;
 use http::{HeaderMap, Method, Uri};
-use myelin_storage::Epoch;
 use myelin_uia::Flows;
 use ruma::api::client::uiaa::UserIdentifier;
 use serde_json::{Map, Value};
@@ -48,9 +47,6 @@ pub struct OperationRequest {
     /// The password that comes with the request, where the homeserver checks
     /// it itself ([`Reauthentication::WithPassword`]).
     pub password: Option<PasswordEvidence>,
-    /// The epoch of the user's factors that the proof is good for. Where accounts
-    /// share the database, a change of the account is refused where it has passed.
-    pub as_of: Option<Epoch>,
 }
 
 /// A request without its body, as it was sent: for whoever sends it on.
@@ -84,13 +80,12 @@ pub struct PasswordEvidence {
 impl Debug for OperationRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The body may hold a password.
-        let Self { operation, identity, path_parameters, head, body: _, password: _, as_of } = self;
+        let Self { operation, identity, path_parameters, head, body: _, password: _ } = self;
         f.debug_struct("OperationRequest")
             .field("operation", operation)
             .field("identity", identity)
             .field("path_parameters", path_parameters)
             .field("head", head)
-            .field("as_of", as_of)
             .finish_non_exhaustive()
     }
 }

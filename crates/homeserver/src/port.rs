@@ -217,10 +217,12 @@ pub trait Homeserver: Debug + Send + Sync {
         context: &Context,
     ) -> Result<Silent, Error>;
 
-    /// Performs an operation for whom it is proven.
+    /// Performs an operation for whom it is proven. `as_of` as in [`Self::log_in`]:
+    /// where accounts share the database, no other change of the account is undone.
     async fn perform(
         &self,
         proof: Authenticated,
+        as_of: Epoch,
         request: OperationRequest,
         context: &Context,
     ) -> Result<Performed, Error>;

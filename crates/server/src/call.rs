@@ -98,7 +98,6 @@ impl Call {
             head: self.head(),
             body: self.body.clone(),
             password: None,
-            as_of: None,
         }
     }
 

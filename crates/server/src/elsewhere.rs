@@ -85,11 +85,10 @@ async fn end_all(gate: &Gate<'_>, user: &OwnedUserId, action: Action) {
     let event = gate.event(user.clone(), action, gate.app.now());
     for pause in [Some(BETWEEN), Some(BETWEEN), None] {
         let Err(error) = gate.app.store().end_all(user, event.clone()).await else { return };
-        {
-            let (error, action) = (&error as &dyn std::error::Error, action.as_str());
-            let text = "sessions or app passwords may outlive a change of the password";
-            tracing::error!(error, %user, action, again = pause.is_some(), text);
-        }
+        tracing::error!(
+            error = &error as &dyn std::error::Error, %user, action = action.as_str(),
+            "sessions or app passwords may outlive a change of the password"
+        );
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
         }

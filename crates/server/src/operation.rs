@@ -48,7 +48,6 @@ pub(crate) async fn run(
         app.take_password(&call.context)?;
     }
     let Passed { proved: Proved { proof, epoch }, before } = gate.authorise(&mut auth).await?;
-    request.as_of = Some(epoch);
     let is_second = |stage: &Stage| matches!(stage, Stage::Totp | Stage::Recovery | Stage::Sso);
     let is_proven = !forwards || proof.completed().iter().any(is_second);
     if forwards {
@@ -56,7 +55,7 @@ pub(crate) async fn run(
     } else {
         elsewhere::performs(&gate, operation, epoch).await?;
     }
-    match homeserver.perform(proof, request, &call.context).await {
+    match homeserver.perform(proof, epoch, request, &call.context).await {
         Ok(Performed::Answered(response)) => {
             if forwards && response.status().is_success() {
                 app.give_password_back(&call.context);

@@ -45,7 +45,7 @@ impl State {
         &self,
         identity: &Identity,
         request: change_password::v3::Request,
-        as_of: Option<Epoch>,
+        as_of: Epoch,
         context: &Context,
     ) -> Result<Response, Failure> {
         let password = new_password(&request)?;
@@ -61,7 +61,7 @@ impl State {
         let detail = request.logout_devices.then(|| "other devices logged out".to_owned());
         let event = self.event(&identity.user, Action::PasswordChanged, context, detail);
         let user = &identity.user;
-        unless_stale(&self.accounts.set_password(user, &hash, devices, as_of, event).await?)?;
+        unless_stale(&self.accounts.set_password(user, &hash, devices, Some(as_of), event).await?)?;
         answer(change_password::v3::Response::new())
     }
 
@@ -72,11 +72,11 @@ impl State {
         &self,
         identity: &Identity,
         _request: deactivate::v3::Request,
-        as_of: Option<Epoch>,
+        as_of: Epoch,
         context: &Context,
     ) -> Result<Response, Failure> {
         let event = self.event(&identity.user, Action::Deactivated, context, None);
-        unless_stale(&self.accounts.deactivate(&identity.user, as_of, event).await?)?;
+        unless_stale(&self.accounts.deactivate(&identity.user, Some(as_of), event).await?)?;
         answer(deactivate::v3::Response::new(ThirdPartyIdRemovalStatus::NoSupport))
     }
 }

@@ -127,10 +127,11 @@ impl Homeserver for Embedded {
     async fn perform(
         &self,
         proof: Authenticated,
+        as_of: Epoch,
         request: OperationRequest,
         context: &Context,
     ) -> Result<Performed, Error> {
-        respond(self.state.perform(&proof, &request, context).await).map(Performed::Answered)
+        respond(self.state.perform(&proof, as_of, &request, context).await).map(Performed::Answered)
     }
 
     fn registration(&self) -> Registration {

@@ -2,6 +2,7 @@
 //! and performed.
 
 use axum::response::Response;
+use myelin_storage::Epoch;
 use myelin_uia::Authenticated;
 use ruma::api::client::{
     account::{change_password, deactivate},
@@ -59,6 +60,7 @@ impl State {
     pub(super) async fn perform(
         &self,
         proof: &Authenticated,
+        as_of: Epoch,
         request: &OperationRequest,
         context: &Context,
     ) -> Result<Response, Failure> {
@@ -78,10 +80,10 @@ impl State {
                 Err(account::no_third_parties().into())
             }
             Operation::ChangePassword => {
-                self.change_password(identity, parse(request)?, request.as_of, context).await
+                self.change_password(identity, parse(request)?, as_of, context).await
             }
             Operation::Deactivate => {
-                self.deactivate(identity, parse(request)?, request.as_of, context).await
+                self.deactivate(identity, parse(request)?, as_of, context).await
             }
             Operation::DeleteDevice => self.delete_device(identity, parse(request)?, context).await,
             Operation::DeleteDevices => {

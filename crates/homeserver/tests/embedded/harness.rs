@@ -149,7 +149,12 @@ impl Home {
         if let Err(refusal) = self.embedded.precheck(&request).await.unwrap() {
             return Reply::of(axum::response::IntoResponse::into_response(refusal)).await;
         }
-        let performed = self.embedded.perform(proof(user), request, &context()).await.unwrap();
+        let epoch = match user {
+            Some(user) => self.database.store.lookup_factors(user).await.unwrap().epoch,
+            None => Epoch(0),
+        };
+        let performed =
+            self.embedded.perform(proof(user), epoch, request, &context()).await.unwrap();
         let response = answered(performed);
         Reply::of(response).await
     }
@@ -258,7 +263,6 @@ pub(crate) fn request(
         head: Head { method: Method::POST, uri: Uri::from_static("/"), headers: HeaderMap::new() },
         body: from_value(body).unwrap(),
         password: None,
-        as_of: None,
     }
 }
 

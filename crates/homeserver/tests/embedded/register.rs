@@ -2,7 +2,7 @@ use myelin_homeserver::{
     Homeserver, Operation, Registration,
     embedded::{RegistrationPolicy, RegistrationToken},
 };
-use myelin_storage::Action;
+use myelin_storage::{Action, Epoch};
 use myelin_uia::{Flows, Stage};
 use ruma::user_id;
 use serde_json::{Value, json};
@@ -116,8 +116,8 @@ async fn of_two_who_want_one_name_at_once_one_gets_it() {
     let attempt = || request(Operation::Register, None, &[], body.clone());
     let context = context();
     let (one, other) = tokio::join!(
-        home.embedded.perform(proof(None), attempt(), &context),
-        home.embedded.perform(proof(None), attempt(), &context),
+        home.embedded.perform(proof(None), Epoch(0), attempt(), &context),
+        home.embedded.perform(proof(None), Epoch(0), attempt(), &context),
     );
     let mut statuses = [one, other].map(|performed| answered(performed.unwrap()).status().as_u16());
     statuses.sort_unstable();
@@ -147,7 +147,8 @@ async fn closed_registration_is_refused_everywhere() {
     let request = request(Operation::Register, None, &[], body);
     let refusal = home.embedded.precheck(&request).await.unwrap().unwrap_err();
     refused(&refusal, 403, "M_FORBIDDEN");
-    let performed = home.embedded.perform(proof(None), request, &context()).await.unwrap();
+    let performed =
+        home.embedded.perform(proof(None), Epoch(0), request, &context()).await.unwrap();
     assert_eq!(answered(performed).status(), 403);
     home.get("register/available?username=alice", "").await.refused(403, "M_FORBIDDEN");
 }

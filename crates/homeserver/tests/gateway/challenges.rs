@@ -4,6 +4,7 @@
 use axum::body::to_bytes;
 use http::StatusCode;
 use myelin_homeserver::{Error, Homeserver, OperationRequest, Performed, Silent};
+use myelin_storage::Epoch;
 
 use crate::script::{Scripted, context, deletion, proof, upload};
 
@@ -35,7 +36,7 @@ async fn no_session_of_the_homeservers_reaches_a_client() {
         let server = Scripted::always(401, body).await;
         let adapters: [&dyn Homeserver; 2] = [&server.generic(), &server.synapse()];
         for (adapter, request) in adapters.iter().flat_map(|one| requests().map(|r| (one, r))) {
-            let seen = shown(adapter.perform(proof(), request, &context()).await).await;
+            let seen = shown(adapter.perform(proof(), Epoch(0), request, &context()).await).await;
             assert!(!seen.contains("UPSTREAM"), "{seen}");
         }
     }
@@ -58,7 +59,8 @@ async fn nor_by_an_upload_that_needed_no_proof() {
 async fn a_401_that_is_no_challenge_is_the_clients() {
     let body = r#"{"errcode":"M_UNKNOWN_TOKEN","error":"gone","soft_logout":true}"#;
     let server = Scripted::always(401, body).await;
-    let performed = server.generic().perform(proof(), deletion(), &context()).await.unwrap();
+    let performed =
+        server.generic().perform(proof(), Epoch(0), deletion(), &context()).await.unwrap();
     let Performed::Answered(response) = performed else { panic!("{performed:?}") };
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
 }
@@ -66,7 +68,8 @@ async fn a_401_that_is_no_challenge_is_the_clients() {
 #[tokio::test]
 async fn a_password_that_the_homeserver_refuses_is_wrong() {
     let server = Scripted::always(401, CHALLENGES[0]).await;
-    let performed = server.generic().perform(proof(), deletion(), &context()).await.unwrap();
+    let performed =
+        server.generic().perform(proof(), Epoch(0), deletion(), &context()).await.unwrap();
     assert!(matches!(performed, Performed::WrongPassword), "{performed:?}");
     // In one shot: no session of the homeserver's was ever used.
     let asked = server.asked();

@@ -69,7 +69,7 @@ async fn an_operation_is_not_done_by_what_is_no_json() {
         let adapters: [&dyn Homeserver; 2] = [&server.generic(), &server.synapse()];
         for adapter in adapters {
             for request in [password(), deletion(), upload()] {
-                let done = adapter.perform(proof(), request, &context()).await;
+                let done = adapter.perform(proof(), Epoch(0), request, &context()).await;
                 assert!(matches!(done, Err(Error::Unexpected(_))), "{status} {body}: {done:?}");
             }
             let relayed = adapter.relay(&password(), None, &context()).await;
@@ -77,7 +77,7 @@ async fn an_operation_is_not_done_by_what_is_no_json() {
         }
     }
     let server = Scripted::always(200, "{}").await;
-    let done = server.generic().perform(proof(), password(), &context()).await;
+    let done = server.generic().perform(proof(), Epoch(0), password(), &context()).await;
     assert!(matches!(done, Ok(Performed::Answered(_))), "{done:?}");
 }
 

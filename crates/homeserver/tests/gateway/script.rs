@@ -188,7 +188,6 @@ pub(crate) fn operation(
         head: Head { method, uri, headers },
         body,
         password: Some(evidence()),
-        as_of: None,
     }
 }
 

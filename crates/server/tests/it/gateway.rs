@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::kit::{Operation, PASSWORD, TestApp, Upstream, on_every_database, recovery, totp};
+use crate::kit::{Operation, PASSWORD, TestApp, Upstream, User, on_every_database, recovery, totp};
 
 on_every_database![
     every_answer_says_once_who_may_read_it,
@@ -95,13 +95,19 @@ async fn a_login_is_made_where_codes_are_guessed_meanwhile(app: TestApp) {
     assert_eq!(alice.failures().await.0, 1);
 }
 
-async fn a_password_that_may_have_changed_ends_what_was_proven(app: TestApp) {
+/// Someone who has begun to change the password, and come as far as the last stage.
+async fn new_password_begun(app: &TestApp) -> (Upstream, User, Operation, String) {
     let upstream = Upstream::start().await;
     let app = app.in_front_of(&upstream).await;
     let (_app, _anon, alice) = app.with_protected_user("alice").await;
     let operation = Operation::change_password("a new password");
     let session = alice.start(&operation).await;
     alice.finish(&operation, &session, &alice.code()).await;
+    (upstream, alice, operation, session)
+}
+
+async fn a_password_that_may_have_changed_ends_what_was_proven(app: TestApp) {
+    let (upstream, alice, operation, session) = new_password_begun(&app).await;
     let login = alice.start_login().await;
     upstream.in_place_of_the_next("/account/password", |_| "It works!".into_response());
     alice.confirm_password(&operation, &session).await.refuses(503, "M_UNKNOWN");
@@ -142,12 +148,7 @@ async fn a_password_that_has_not_changed_ends_nothing(app: TestApp) {
 }
 
 async fn a_change_of_the_password_has_its_consequences_where_nobody_waits_for_it(app: TestApp) {
-    let upstream = Upstream::start().await;
-    let app = app.in_front_of(&upstream).await;
-    let (_app, _anon, alice) = app.with_protected_user("alice").await;
-    let operation = Operation::change_password("a new password");
-    let session = alice.start(&operation).await;
-    alice.finish(&operation, &session, &alice.code()).await;
+    let (upstream, alice, operation, session) = new_password_begun(&app).await;
     let [hung_up, go_on] = [(); 2].map(|()| Arc::new(Barrier::new(2)));
     let alice = Arc::new(alice);
     let leaves = Arc::clone(&alice);

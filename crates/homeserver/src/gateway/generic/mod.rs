@@ -232,6 +232,7 @@ impl Homeserver for Generic {
     async fn perform(
         &self,
         proof: Authenticated,
+        _as_of: Epoch,
         request: OperationRequest,
         context: &Context,
     ) -> Result<Performed, Error> {

@@ -204,6 +204,7 @@ impl Homeserver for Synapse {
     async fn perform(
         &self,
         proof: Authenticated,
+        _as_of: Epoch,
         request: OperationRequest,
         context: &Context,
     ) -> Result<Performed, Error> {
