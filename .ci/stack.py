@@ -131,6 +131,7 @@ class Stack:
     """The servers of one run. `url` is what clients see.
 
     `synapse` is put on top of Synapse's configuration; `recorder` stands before it.
+    With `sso`, Synapse has an identity provider, and this is what it is worth.
     """
 
     def __init__(
@@ -141,9 +142,11 @@ class Stack:
         *,
         synapse: dict | None = None,
         recorder: Recorder | None = None,
+        sso: str | None = None,
     ) -> None:
         self.tools, self.kind, self.database = tools, kind, database
-        self._synapse_extra, self._recorder = synapse or {}, recorder
+        self._synapse_extra, self._recorder, self._sso = synapse or {}, recorder, sso
+        self.gateway = f"127.0.0.1:{free_port()}"
         self._undo = ExitStack()
         self.direct = ""
 
@@ -170,6 +173,8 @@ class Stack:
         return place
 
     def _start(self) -> None:
+        if self._sso:
+            self._synapse_extra = self._identity_provider() | self._synapse_extra
         if self.kind != "embedded":
             self._configure_synapse(with_module=self.kind == "synapse")
             self.start_synapse()
@@ -179,11 +184,32 @@ class Stack:
         if self.kind == "plain":
             self.url = self.direct
             return
-        self.gateway = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.gateway}"
         self.settings = self._settings()
         command = [self.tools.myelin, "serve"]
         self.myelin = self._run("myelin", command, self.url + "/ready", **self.settings)
+
+    def _identity_provider(self) -> dict[str, object]:
+        """Starts an OpenID Connect provider. Synapse has to know its public address."""
+        port = free_port()
+        command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)]
+        self._run("provider", command, f"tcp://127.0.0.1:{port}")
+        provider = {
+            "idp_id": "corp",
+            "idp_name": "Example Corp",
+            "issuer": f"http://127.0.0.1:{port}",
+            "client_id": "synapse",
+            "client_secret": "unused",
+            "scopes": ["openid"],
+            "skip_verification": True,
+            "allow_existing_users": True,
+            "user_mapping_provider": {"config": {"localpart_template": "{{ user.sub }}"}},
+        }
+        return {
+            "oidc_providers": [provider],
+            "public_baseurl": f"http://{self.gateway}/",
+            "sso": {"client_whitelist": [f"http://{self.gateway}/account/sign-on/"]},
+        }
 
     def _settings(self) -> dict[str, str]:
         logo = self.directory / "logo.svg"
@@ -203,6 +229,7 @@ class Stack:
             "MYELIN_HOMESERVER_KIND": self.kind,
             "MYELIN_DATABASE_URL": self._postgres() if self.database == "postgres" else "",
             "MYELIN_HOMESERVER_URL": self.upstream,
+            "MYELIN_HOMESERVER_SSO": self._sso or "",
             "MYELIN_HOMESERVER_SECRET_FILE": (
                 str(self.directory / "synapse/secret") if self.kind == "synapse" else ""
             ),

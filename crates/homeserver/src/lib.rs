@@ -12,6 +12,7 @@ pub mod gateway;
 mod operation;
 mod port;
 mod refusal;
+mod sign_on;
 pub mod strict_json;
 pub mod upstream;
 mod who;
@@ -24,4 +25,5 @@ pub use operation::{
 };
 pub use port::{AtOnce, Homeserver, LoggedIn, PasswordCheck, Provisional, Resolved};
 pub use refusal::{Error, Refusal};
+pub use sign_on::{IdentityProvider, SignOn};
 pub use who::{AccessToken, Context, Device, Identity, Password};

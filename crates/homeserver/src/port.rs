@@ -14,10 +14,11 @@ use ruma::{
     api::{client::uiaa::UserIdentifier, error::ErrorKind},
 };
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::{
-    AccessToken, Context, Device, Error, Head, Identity, OperationRequest, Password,
-    PasswordEvidence, Performed, Reauthentication, Refusal, Registration, Silent,
+    AccessToken, Context, Device, Error, Head, Identity, IdentityProvider, OperationRequest,
+    Password, PasswordEvidence, Performed, Reauthentication, Refusal, Registration, SignOn, Silent,
 };
 
 /// What an access token led to.
@@ -163,6 +164,35 @@ pub trait Homeserver: Debug + Send + Sync {
     /// comes next, where the homeserver does that only for the password.
     fn keep_password(&self, user: &UserId, password: &Password) {
         let _ = (user, password);
+    }
+
+    /// The identity providers of its own single sign-on.
+    async fn identity_providers(&self, context: &Context) -> Result<Vec<IdentityProvider>, Error> {
+        let _ = context;
+        Ok(Vec::new())
+    }
+
+    /// Where a browser signs on with a provider, to come back to `back` with a
+    /// login token of the homeserver's.
+    async fn sign_on(
+        &self,
+        provider: &IdentityProvider,
+        back: &Url,
+        context: &Context,
+    ) -> Result<SignOn, Error> {
+        let _ = (provider, back, context);
+        Err(Error::Unexpected("there is no single sign-on here".to_owned()))
+    }
+
+    /// Whom a login token of the homeserver's names, without leaving a device or
+    /// a token behind. It is spent.
+    async fn check_login_token(
+        &self,
+        token: &str,
+        context: &Context,
+    ) -> Result<Result<OwnedUserId, Refusal>, Error> {
+        let _ = (token, context);
+        Err(Error::Unexpected("there is no single sign-on here".to_owned()))
     }
 
     /// Whether it can check a password only by a login. Then a user who is

@@ -8,7 +8,7 @@ use myelin_homeserver::{Context, Homeserver, PasswordCheck, PasswordEvidence, Re
 use myelin_storage::Store;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::{Settings, error::Error, wrong_passwords::WrongPasswords};
+use crate::{Settings, SignOn, error::Error, wrong_passwords::WrongPasswords};
 
 /// The server's parts. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -88,6 +88,11 @@ impl App {
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Whether the homeserver's single sign-on is offered.
+    pub(crate) fn signs_on(&self) -> bool {
+        self.settings().has_pages && self.settings().sign_on != SignOn::Refused
     }
 
     /// Checks a password: at the homeserver, and within what the client's

@@ -47,5 +47,5 @@ pub use pages::{Logo, NotALogo, PageSettings};
 pub use policy::{Policy, UserPattern};
 pub use router::router;
 pub use serve::{serve, sweep};
-pub use settings::{NativeLogin, Settings};
+pub use settings::{NativeLogin, Settings, SignOn};
 pub use workers::Workers;

@@ -94,7 +94,8 @@ mod tests {
         for (prefix, line) in REFUSED.iter().map(|refused| ("", refused)).chain(below) {
             let path = format!("{prefix}{}", line.path.replace('*', "v3"));
             assert!(refused(&path) && refused(&format!("{path}/below")), "{path}");
-            let off = is_refused(&Method::POST, &path, &Switch::ALL);
+            let open = [&Switch::ALL[..], &[Switch::SignOn]].concat();
+            let off = is_refused(&Method::POST, &path, &open);
             assert_eq!(off, line.unless.is_none(), "{path}");
         }
     }
@@ -132,5 +133,19 @@ mod tests {
         assert!(!post("/_synapse/admin/v1/users", &[Switch::Admin]));
         assert!(post("/_matrix/client/v1/rendezvous", &[Switch::Admin]));
         assert!(post("/_synapse/client/myelin/mint", &Switch::ALL));
+        // What begins a sign-on is a page of ours, however open its way is.
+        let sign_on = [Switch::SignOn];
+        assert!(!post("/_synapse/client/oidc/callback", &sign_on));
+        for path in [
+            "/_matrix/client/v3/login/sso/redirect/",
+            "/_matrix/client/v3/login/cas/redirect",
+            "/_matrix/client/r0/login/cas/ticket",
+            "/_matrix/client/api/v1/login/cas/redirect",
+            "/_synapse/client/saml2/authn_response",
+            "/_synapse/client/pick_idp",
+            "/_synapse/admin/v1/users",
+        ] {
+            assert!(post(path, &sign_on), "{path}");
+        }
     }
 }

@@ -54,6 +54,10 @@ pub enum Page {
     SignInFallback,
     /// The steps of a sign-in.
     SignIn,
+    /// Where a sign-in goes on at the homeserver's single sign-on.
+    SignOn,
+    /// Where it comes back from there.
+    SignedOn,
     /// The fallback page of a stage.
     Fallback(Stage),
     /// A user's own account.
@@ -116,7 +120,7 @@ const fn page(method: Method, endpoint: &'static str, page: Page) -> Route {
 }
 
 /// The table.
-pub static ROUTES: [Route; 40] = [
+pub static ROUTES: [Route; 42] = [
     route(Method::GET, "login", Action::LoginTypes),
     route(Method::POST, "login", Action::Login),
     route(Method::POST, "register", Action::Protected(Operation::Register)),
@@ -161,6 +165,8 @@ pub static ROUTES: [Route; 40] = [
     page(Method::POST, "auth/m.login.2fa.recovery/fallback/web", Page::Fallback(Stage::Recovery)),
     page(Method::GET, "/account/sign-in", Page::SignIn),
     page(Method::POST, "/account/sign-in", Page::SignIn),
+    page(Method::GET, "/account/sign-on", Page::SignOn),
+    page(Method::GET, "/account/sign-on/return", Page::SignedOn),
     page(Method::GET, "/account", Page::Account),
     page(Method::POST, "/account", Page::Account),
     page(Method::GET, "/account/change", Page::AccountChange),
@@ -184,21 +190,25 @@ pub enum Switch {
     Admin,
     /// Login by QR code (MSC4108): a device that is logged in lets in another.
     QrLogin,
+    /// The homeserver's single sign-on, which ends on a page of ours: not to be
+    /// opened by its name, but by [`crate::SignOn`].
+    SignOn,
 }
 
 impl Switch {
-    /// Every switch.
+    /// Every switch that has a name in the configuration's list of them.
     pub const ALL: [Self; 2] = [Self::Admin, Self::QrLogin];
 
-    /// Its name in the configuration.
+    /// Its name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::QrLogin => "qr_login",
+            Self::SignOn => "sso",
         }
     }
 
-    /// The switch with this name.
+    /// The switch of the list with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|switch| switch.as_str() == name)
     }
@@ -230,14 +240,17 @@ pub static REFUSED: [Refused; 20] = [
     refused("/_continuwuity/oidc", None),
     refused("/_continuwuity/oauth2", None),
     refused("/_conduwuit/oauth2", None),
-    // Single sign-on at the homeserver ends in a token of its own.
-    refused("/_synapse/client/oidc", None),
+    // Single sign-on at the homeserver ends in a token of its own. Where it is a
+    // first factor, it begins on a page of ours and ends there: what lies between
+    // is open, and what begins it elsewhere is not. With SAML and CAS, whoever makes
+    // a link to the provider would say where the token goes.
+    refused("/_synapse/client/pick_idp", None),
     refused("/_synapse/client/saml2", None),
     refused("/_matrix/saml2", None),
-    refused("/_synapse/client/pick_idp", None),
-    refused("/_synapse/client/pick_username", None),
-    refused("/_synapse/client/new_user_consent", None),
-    refused("/_synapse/client/sso_register", None),
+    refused("/_synapse/client/oidc", Some(Switch::SignOn)),
+    refused("/_synapse/client/pick_username", Some(Switch::SignOn)),
+    refused("/_synapse/client/new_user_consent", Some(Switch::SignOn)),
+    refused("/_synapse/client/sso_register", Some(Switch::SignOn)),
     refused("/_synapse/client/rendezvous", Some(Switch::QrLogin)),
     refused("/_synapse/admin", Some(Switch::Admin)),
     refused("/_tuwunel", Some(Switch::Admin)),

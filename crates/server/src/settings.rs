@@ -38,6 +38,8 @@ pub struct Settings {
     pub sign_in_token_lifetime: Duration,
     /// Who can log in with a password in the client, without a page.
     pub native_login: NativeLogin,
+    /// What the homeserver's own single sign-on is worth.
+    pub sign_on: SignOn,
     /// Whether users can make app passwords, and programs log in with them.
     pub app_passwords: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -58,6 +60,18 @@ pub enum NativeLogin {
     Nobody,
 }
 
+/// What the homeserver's own single sign-on is worth at a sign-in on the pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SignOn {
+    /// Nothing: it is not offered.
+    #[default]
+    Refused,
+    /// As much as the password: a second factor comes after it.
+    FirstFactor,
+    /// Both factors: the identity provider decides.
+    Enough,
+}
+
 impl Settings {
     /// The defaults, with this issuer.
     pub fn new(issuer: impl Into<String>) -> Self {
@@ -74,6 +88,7 @@ impl Settings {
             login_token_lifetime: Duration::from_mins(2),
             sign_in_token_lifetime: Duration::from_secs(30),
             native_login: NativeLogin::default(),
+            sign_on: SignOn::default(),
             app_passwords: true,
             trusted_proxies: Vec::new(),
             body: BodyLimits::default(),

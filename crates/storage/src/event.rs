@@ -34,6 +34,8 @@ pub enum Action {
     LoggedIn,
     /// The right password was given for a user who has a second factor.
     PasswordPassed,
+    /// The homeserver's single sign-on named the user, who needs more than that.
+    SignOnPassed,
     /// A code was accepted.
     TotpPassed,
     /// A wrong code was counted.
@@ -91,10 +93,11 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Registered,
         Self::LoggedIn,
         Self::PasswordPassed,
+        Self::SignOnPassed,
         Self::TotpPassed,
         Self::TotpFailed,
         Self::TotpWaiting,
@@ -129,6 +132,7 @@ impl Action {
             Self::Registered => "registered",
             Self::LoggedIn => "logged_in",
             Self::PasswordPassed => "password_passed",
+            Self::SignOnPassed => "sign_on_passed",
             Self::TotpPassed => "totp_passed",
             Self::TotpFailed => "totp_failed",
             Self::TotpWaiting => "totp_waiting",

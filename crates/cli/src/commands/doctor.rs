@@ -1,6 +1,7 @@
 //! `myelin doctor`
 
 use myelin_homeserver::gateway::{Finding, Generic, Synapse, discovery};
+use myelin_server::SignOn;
 
 use super::print;
 use crate::{
@@ -20,7 +21,12 @@ pub(super) async fn run(sources: &Sources) -> Result<(), Failure> {
         }
         Homeserver::Generic { url } => Generic::new(gateway(&config, url)?).examine().await,
         Homeserver::Synapse { url, secret, secret_file: _ } => {
-            Synapse::new(gateway(&config, url)?, secret.clone()).examine().await
+            let synapse = Synapse::new(gateway(&config, url)?, secret.clone());
+            let mut findings = synapse.examine().await;
+            if config.settings.sign_on != SignOn::Refused {
+                findings.push(synapse.examine_sign_on(&config.settings.public_url).await);
+            }
+            findings
         }
     });
     findings.push(found_by_name(&config).await);

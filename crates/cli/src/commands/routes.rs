@@ -42,7 +42,7 @@ fn table() -> Result<(), Failure> {
         print(format_args!("{method:6}  {endpoint:width$}  {gated:5}  {what}"))?;
     }
     let width = refused().map(|(path, _)| path.len()).max().unwrap_or(0);
-    print(format_args!("\n{:width$}  UNLESS homeserver.pass NAMES", "REFUSED, WITH ALL BELOW"))?;
+    print(format_args!("\n{:width$}  UNLESS", "REFUSED, WITH ALL BELOW"))?;
     for (path, unless) in refused() {
         print(format_args!("{path:width$}  {}", unless.unwrap_or("-")))?;
     }
@@ -55,8 +55,16 @@ fn refused() -> impl Iterator<Item = (String, Option<&'static str>)> {
     let below = REFUSED_CLIENT_API.iter().map(|refused| (CLIENT_API, refused));
     let all = REFUSED.iter().map(|refused| ("", refused)).chain(below);
     all.map(|(prefix, refused)| {
-        (format!("{prefix}{}", refused.path), refused.unless.map(Switch::as_str))
+        (format!("{prefix}{}", refused.path), refused.unless.map(opened_by))
     })
+}
+
+fn opened_by(switch: Switch) -> &'static str {
+    match switch {
+        Switch::Admin => "homeserver.pass=admin",
+        Switch::QrLogin => "homeserver.pass=qr_login",
+        Switch::SignOn => "homeserver.sso",
+    }
 }
 
 fn json() -> Result<(), Failure> {
@@ -102,6 +110,8 @@ const fn describe_page(page: Page) -> &'static str {
         Page::SignInFallback => "the same, in its old place",
         Page::SignIn => "the steps of a sign-in",
         Page::Fallback(_) => "a stage, on a page",
+        Page::SignOn => "goes on at the homeserver's single sign-on",
+        Page::SignedOn => "comes back from the homeserver's single sign-on",
         Page::Account => "a user's own account",
         Page::AccountChange => "a change to it, after proof",
     }

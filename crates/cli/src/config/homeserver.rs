@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use myelin_homeserver::{
     embedded::DEFAULT_ACCESS_TOKEN_LIFETIME, gateway::Secret, upstream::UpstreamUrl,
 };
-use myelin_server::{Policy, UserPattern, routes::Switch};
+use myelin_server::{Policy, SignOn, UserPattern, routes::Switch};
 use url::Url;
 
 use super::{
@@ -47,14 +47,38 @@ fn secret_file(typed: &typed::Homeserver) -> Result<PathBuf> {
 }
 
 /// What is let through to the homeserver.
-pub(super) fn passed(typed: &typed::Homeserver) -> Result<Vec<Switch>> {
+pub(super) fn passed(typed: &typed::Homeserver, sign_on: SignOn) -> Result<Vec<Switch>> {
     let parse = |name: &String| {
         Switch::parse(name).ok_or_else(|| {
             let known: Vec<_> = Switch::ALL.iter().map(|switch| switch.as_str()).collect();
             anyhow!("homeserver.pass: `{name}` is none of {}", known.join(", "))
         })
     };
-    typed.pass.iter().flatten().map(parse).collect()
+    let on_its_way = (sign_on != SignOn::Refused).then_some(Ok(Switch::SignOn));
+    typed.pass.iter().flatten().map(parse).chain(on_its_way).collect()
+}
+
+/// What the homeserver's own single sign-on is worth.
+pub(super) fn sign_on(typed: &typed::Homeserver) -> Result<SignOn> {
+    let text = typed.sso.as_deref().unwrap_or(sign_on_name(SignOn::Refused));
+    let all = [SignOn::Refused, SignOn::FirstFactor, SignOn::Enough];
+    let sign_on = all.into_iter().find(|known| sign_on_name(*known) == text);
+    let sign_on = sign_on.ok_or_else(|| {
+        anyhow!("homeserver.sso: \"{text}\" is none of {}", all.map(sign_on_name).join(", "))
+    })?;
+    // Who has signed on elsewhere has no password that could be forwarded.
+    let can = sign_on == SignOn::Refused || typed.kind.as_deref() == Some("synapse");
+    ensure!(can, "homeserver.sso: only a Synapse with the module takes \"{text}\"");
+    Ok(sign_on)
+}
+
+/// How it is written.
+pub(super) const fn sign_on_name(sign_on: SignOn) -> &'static str {
+    match sign_on {
+        SignOn::Refused => "refuse",
+        SignOn::FirstFactor => "first_factor",
+        SignOn::Enough => "pass",
+    }
 }
 
 /// Where clients reach Myelin.

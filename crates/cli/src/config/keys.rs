@@ -1,45 +1,7 @@
 //! The one list of settings.
 
-/// A setting.
-pub(super) struct Key {
-    /// Its section and name: `totp.digits`.
-    pub(super) path: &'static str,
-    /// The environment variable that overrides it.
-    pub(super) variable: &'static str,
-    /// What it holds.
-    pub(super) kind: Kind,
-    /// What it is without being set.
-    pub(super) default: Default,
-    /// Another key that says the same in another way: setting one in a
-    /// stronger source unsets the other.
-    pub(super) instead_of: Option<&'static str>,
-    /// What it does, its unit, its limits. One or more lines.
-    pub(super) about: &'static str,
-}
-
-/// What a setting holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Text.
-    Text,
-    /// A path. In a file it is relative to the file.
-    Path,
-    /// A whole number.
-    Number,
-    /// `true` or `false`.
-    Switch,
-    /// Texts; in an environment variable with commas between.
-    List,
-}
-
-/// What a setting is without being set.
-pub(super) enum Default {
-    /// This, as TOML.
-    Is(&'static str),
-    /// It depends, as the words say; the other text is an example, as TOML.
-    Depends(&'static str, &'static str),
-}
-
+use super::key::key;
+pub(super) use super::key::{Default, Key, Kind};
 use Default::{Depends, Is};
 use Kind::{List, Number, Path, Switch, Text};
 
@@ -59,16 +21,6 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("proxy", "Reverse proxies in front of Myelin."),
     ("log", "The log goes to standard error. It never holds a secret, at any level."),
 ];
-
-const fn key(
-    path: &'static str,
-    variable: &'static str,
-    kind: Kind,
-    default: Default,
-    about: &'static str,
-) -> Key {
-    Key { path, variable, kind, default, instead_of: None, about }
-}
 
 /// The list, in the order in which `config init` prints it.
 pub(super) const KEYS: &[Key] = &[
@@ -176,6 +128,15 @@ pub(super) const KEYS: &[Key] = &[
         Is("[]"),
         "What is let through although it leads around the second factor: \"admin\" (the\n\
          homeserver's administration), \"qr_login\" (login by QR code).",
+    ),
+    key(
+        "homeserver.sso",
+        "MYELIN_HOMESERVER_SSO",
+        Text,
+        Is(r#""refuse""#),
+        "For \"synapse\": what its own OpenID Connect is worth. \"refuse\": it is not offered.\n\
+         \"first_factor\": as much as the password; a second factor comes after it.\n\
+         \"pass\": the identity provider decides, and no code is asked for.",
     ),
     key(
         "homeserver.access_token_lifetime",

@@ -13,6 +13,7 @@
 mod database_url;
 mod duration;
 mod homeserver;
+mod key;
 mod keys;
 mod pages;
 mod registration;

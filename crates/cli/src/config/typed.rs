@@ -50,6 +50,7 @@ pub(super) struct Homeserver {
     pub(super) url: Option<String>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) pass: Option<Vec<String>>,
+    pub(super) sso: Option<String>,
     pub(super) access_token_lifetime: Option<String>,
 }
 

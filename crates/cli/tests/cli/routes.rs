@@ -21,7 +21,11 @@ fn the_table_has_a_line_for_every_route() {
 #[test]
 fn what_is_refused_is_said_and_what_opens_it() {
     let out = Home::new().out(&["routes"]);
-    for line in [["/_synapse/client/myelin", "-"], ["/_synapse/admin", "admin"]] {
+    for line in [
+        ["/_synapse/client/myelin", "-"],
+        ["/_synapse/admin", "homeserver.pass=admin"],
+        ["/_synapse/client/oidc", "homeserver.sso"],
+    ] {
         assert!(out.lines().any(|said| said.split_whitespace().eq(line)), "{line:?} in {out}");
     }
     assert!(out.contains("/_matrix/client/*/login/sso"), "{out}");

@@ -17,6 +17,7 @@ mod logins;
 mod operations;
 mod pace;
 mod relay;
+mod sign_on;
 mod synapse;
 
 use std::sync::Arc;

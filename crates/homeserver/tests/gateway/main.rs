@@ -11,4 +11,5 @@ mod examine;
 mod logins;
 mod logout;
 mod script;
+mod sign_on;
 mod throw_away;

@@ -12,17 +12,20 @@ pub(crate) enum Cookie {
     Visit,
     /// The session of a sign-in that is under way.
     SignIn,
+    /// A random value that a single sign-on brings back to the browser that left.
+    SignOn,
     /// The session of somebody who is signed in to the account page.
     Account,
 }
 
 impl Cookie {
-    pub(super) const ALL: [Self; 3] = [Self::Visit, Self::SignIn, Self::Account];
+    pub(super) const ALL: [Self; 4] = [Self::Visit, Self::SignIn, Self::SignOn, Self::Account];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Visit => "myelin-visit",
             Self::SignIn => "myelin-sign-in",
+            Self::SignOn => "myelin-sign-on",
             Self::Account => "myelin-account",
         }
     }
@@ -30,7 +33,7 @@ impl Cookie {
     /// `Lax` where it has to be there when another page leads here.
     const fn same_site(self) -> &'static str {
         match self {
-            Self::Visit | Self::SignIn | Self::Account => "Lax",
+            Self::Visit | Self::SignIn | Self::SignOn | Self::Account => "Lax",
         }
     }
 }

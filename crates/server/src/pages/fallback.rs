@@ -21,6 +21,8 @@ use super::{
     Problem, Visit,
     assets::Asset,
     reply::{Allow, Frame, page, page_with},
+    sign_in::{self, SignIn},
+    sign_on::{Link, links},
     texts::Texts,
     trouble::Trouble,
 };
@@ -28,6 +30,9 @@ use crate::{
     operation, texts,
     uia::{Evidence, Gate, Place, Purpose, Tried},
 };
+
+/// Where the page is that stands for all stages. [`sign_on`] leads back to it.
+pub(super) const SSO: &str = "/_matrix/client/v3/auth/m.login.sso/fallback/web";
 
 /// A session that a page can help along.
 struct Waiting {
@@ -46,8 +51,7 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
     if waiting.session.completed.last() == Some(&stage) {
         return Ok(done(visit, &waiting));
     }
-    let gate = gate(visit, waiting.purpose.clone());
-    let flows = gate.flows(Some(&waiting.factors), &waiting.session);
+    let flows = waiting.gate(visit).flows(Some(&waiting.factors), &waiting.session);
     let next = waiting.session.clone().admit_elsewhere(&flows, stage, visit.app.now());
     next.map_err(|_| Problem::Over)?;
     let recovery = match stage {
@@ -55,10 +59,26 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
         Stage::Sso => visit.query.text("with") == "recovery",
         _ => false,
     };
-    if visit.form.is_none() {
-        return Ok(form(visit, stage, &waiting, recovery, None));
-    }
-    let evidence = evidence(visit, stage, &waiting, recovery)?;
+    let signed_in = match stage {
+        Stage::Sso => sign_in::ready(visit, &waiting.address(visit)).await?,
+        _ => None,
+    };
+    let form = async |visit: &Visit, trouble| form(visit, stage, &waiting, recovery, trouble).await;
+    let is_theirs = |sign_in: &SignIn| sign_in.factors.user == waiting.factors.user;
+    let evidence = match signed_in {
+        Some(other) if !is_theirs(&other) && visit.form.is_none() => {
+            return Ok(form(visit, Some(Trouble::other_user(visit, &other.factors.user))).await);
+        }
+        Some(_) if visit.form.is_none() => return Ok(only_confirm(visit, &waiting)),
+        Some(signed_in) if is_theirs(&signed_in) => {
+            Evidence::SignedIn(Box::new(signed_in.spend(visit).await?))
+        }
+        None if visit.form.is_none() => return Ok(form(visit, None).await),
+        // What was passed for it has ended meanwhile.
+        _ if visit.form()?.find("signed_in").is_some() => return Err(Problem::Over),
+        _ => evidence(visit, stage, &waiting, recovery)?,
+    };
+    let gate = waiting.gate(visit);
     let current = (waiting.session.clone(), Some(waiting.factors.clone()));
     let trouble = match gate.try_stage(current, &evidence, Place::Page).await? {
         Tried::Passed(_, epoch) => {
@@ -68,12 +88,13 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
             return Ok(done(visit, &waiting));
         }
         Tried::Gone => return Err(Problem::Over),
+        Tried::Again(..) if matches!(evidence, Evidence::SignedIn(_)) => return Err(Problem::Over),
         Tried::Wait(until) => Trouble::wait(visit, until),
         Tried::Again(_, texts::WRONG_PASSWORD) => Trouble::wrong_password(visit),
         Tried::Again(..) if recovery => Trouble::wrong_recovery(visit),
         Tried::Again(..) => Trouble::wrong_code(visit),
     };
-    Ok(form(visit, stage, &waiting, recovery, Some(trouble)))
+    Ok(form(visit, Some(trouble)).await)
 }
 
 impl Waiting {
@@ -93,6 +114,18 @@ impl Waiting {
         // A sign-in on our own pages, say, is no request that waits.
         let purpose = operation::purpose_at(&visit.app, &endpoint).ok_or(Problem::Over)?;
         Ok(Self { session, factors, endpoint, devices: devices.join(", "), purpose })
+    }
+
+    fn gate<'v>(&self, visit: &'v Visit) -> Gate<'v> {
+        gate(visit, self.purpose.clone())
+    }
+
+    /// Where a sign-in comes back to it.
+    fn address(&self, visit: &Visit) -> String {
+        let mut address = visit.app.settings().public_url.clone();
+        address.set_path(SSO);
+        address.query_pairs_mut().append_pair("session", self.session.id.as_str());
+        address.into()
     }
 }
 
@@ -126,7 +159,8 @@ fn evidence(
     let identifier = MatrixUserIdentifier::new(user).into();
     let password =
         PasswordEvidence { identifier, password: Password::new(fields.text("password")) };
-    Ok(Evidence::Page { password: Box::new(password), code: Box::new(code) })
+    let code = waiting.factors.protect().then(|| Box::new(code));
+    Ok(Evidence::Page { password: Box::new(password), code })
 }
 
 #[derive(Template)]
@@ -138,12 +172,31 @@ struct Form<'a> {
     operation: &'static str,
     devices: &'a str,
     password: bool,
+    code: bool,
     recovery: bool,
     /// Where the other kind of code is asked for; none if there is none.
     other: Option<String>,
+    providers: Vec<Link>,
 }
 
-fn form(
+/// The form on which all is passed already, in a sign-in that it only spends.
+fn only_confirm(visit: &Visit, waiting: &Waiting) -> Response {
+    let form = Form {
+        frame: Frame::new(visit),
+        trouble: None,
+        user: waiting.factors.user.as_str(),
+        operation: name(visit.texts, &waiting.endpoint),
+        devices: &waiting.devices,
+        password: false,
+        code: false,
+        recovery: false,
+        other: None,
+        providers: Vec::new(),
+    };
+    page(visit, StatusCode::OK, &form)
+}
+
+async fn form(
     visit: &Visit,
     stage: Stage,
     waiting: &Waiting,
@@ -154,18 +207,24 @@ fn form(
     let with = if recovery { "" } else { "&with=recovery" };
     let other =
         choice.then(|| visit.link(&format!("?session={}{with}", waiting.session.id.as_str())));
+    let providers = match stage {
+        Stage::Sso => links(visit, &waiting.address(visit)).await,
+        _ => Vec::new(),
+    };
     let status = trouble.as_ref().map_or(StatusCode::OK, |trouble| trouble.status);
-    let template = Form {
+    let form = Form {
         frame: Frame::new(visit),
         user: waiting.factors.user.as_str(),
         operation: name(visit.texts, &waiting.endpoint),
         devices: &waiting.devices,
         password: stage == Stage::Sso,
+        code: waiting.factors.protect(),
         recovery,
         other,
+        providers,
         trouble,
     };
-    page(visit, status, &template)
+    page(visit, status, &form)
 }
 
 #[derive(Template)]

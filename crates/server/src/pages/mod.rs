@@ -10,8 +10,9 @@
 //! 1. A row in [`crate::routes::ROUTES`] with `Action::Page(Page::…)`; a path
 //!    that begins with `/` is a path of its own, outside of the Matrix prefixes.
 //! 2. A handler `async fn(visit: &mut Visit, …) -> Result<Response, Problem>`, and
-//!    a line for it in [`handle`]. GET changes nothing. A form has been checked
-//!    when the handler gets it ([`Visit::form`]): origin, size, token.
+//!    a line for it in [`handle`]. GET changes nothing, but where a [`sign_on`] comes
+//!    back. A form has been checked when the handler gets it ([`Visit::form`]):
+//!    origin, size, token.
 //! 3. A template in `templates/` that extends `base.html` and has a `frame`;
 //!    a form includes `csrf.html`. The engine escapes.
 //! 4. Its words in `texts/*.txt`, in every language.
@@ -28,6 +29,7 @@ mod qr;
 mod reply;
 mod settings;
 mod sign_in;
+mod sign_on;
 mod target;
 mod texts;
 mod trouble;
@@ -52,7 +54,7 @@ pub(crate) async fn pages(app: &App, page: Page, context: Context, request: Requ
     if let Err(problem) = visit.read(request).await {
         return reply::problem(&visit, &problem);
     }
-    let changes = visit.form.is_some();
+    let changes = visit.form.is_some() || page == Page::SignedOn;
     let answer = async move {
         let answered = handle(&mut visit, page).await;
         answered.unwrap_or_else(|problem| reply::problem(&visit, &problem))
@@ -65,8 +67,10 @@ async fn handle(visit: &mut Visit, page: Page) -> Result<Response, Problem> {
     match page {
         // Answered without a visit.
         Page::Asset => Err(Problem::NotFound),
-        Page::SignInStart => sign_in::start(visit),
-        Page::SignInFallback => sign_in::fallback(visit),
+        Page::SignInStart => sign_in::start(visit).await,
+        Page::SignInFallback => sign_in::fallback(visit).await,
+        Page::SignOn => sign_on::start(visit).await,
+        Page::SignedOn => sign_on::back(visit).await,
         Page::SignIn if visit.form.is_some() => sign_in::submit(visit).await,
         Page::SignIn => sign_in::show(visit).await,
         Page::Account if visit.form.is_some() => account::submit(visit).await,

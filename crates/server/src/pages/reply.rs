@@ -78,7 +78,14 @@ pub(crate) fn page_with(
 
 /// Sends the browser on, with GET.
 pub(crate) fn see_other(visit: &Visit, to: &str) -> Response {
-    let Ok(to) = HeaderValue::from_str(to) else { return problem(visit, &Problem::Malformed) };
+    match HeaderValue::from_str(to) {
+        Ok(to) => see_elsewhere(visit, to),
+        Err(_) => problem(visit, &Problem::Malformed),
+    }
+}
+
+/// Sends the browser on, to an address that the homeserver has made.
+pub(crate) fn see_elsewhere(visit: &Visit, to: HeaderValue) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, to);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy(Allow::default()));

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use myelin_ambient::Timestamp;
 use myelin_homeserver::Refusal;
+use ruma::UserId;
 
 use super::{
     Problem, Visit,
@@ -40,6 +41,13 @@ impl Trouble {
         let t = visit.texts;
         let text = t.wrong_recovery_text.to_owned();
         Self { status: StatusCode::FORBIDDEN, title: t.wrong_code_title, text }
+    }
+
+    /// Somebody else has signed in than who is asked for.
+    pub(crate) fn other_user(visit: &Visit, user: &UserId) -> Self {
+        let t = visit.texts;
+        let text = fill(t.other_user_text, &[("user", user.as_str())]);
+        Self { status: StatusCode::FORBIDDEN, title: t.other_user_title, text }
     }
 
     /// Too many codes.

@@ -6,7 +6,7 @@ use ruma::api::{client::uiaa::MatrixUserIdentifier, error::ErrorKind};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::gate::{Found, Gate};
+use super::gate::{Found, Gate, Proved};
 use crate::{App, error::Error};
 
 /// What a client says about where it stands.
@@ -48,12 +48,14 @@ pub(crate) enum Evidence {
     Password(Box<PasswordEvidence>),
     Totp(Zeroizing<String>),
     Recovery(Zeroizing<String>),
-    /// Both factors at once, as one of our pages asks for them; `code` is of an
-    /// authenticator or a recovery code.
+    /// Everything at once, as one of our pages asks for it; `code` is of an
+    /// authenticator or a recovery code, and none where there is no second factor.
     Page {
         password: Box<PasswordEvidence>,
-        code: Box<Self>,
+        code: Option<Box<Self>>,
     },
+    /// A sign-in on our pages, which has been spent for this.
+    SignedIn(Box<Proved>),
     Dummy,
     RegistrationToken(Zeroizing<String>),
     /// A stage that is never offered.
@@ -67,7 +69,7 @@ impl Evidence {
             Self::Password(_) => Some(Stage::Password),
             Self::Totp(_) => Some(Stage::Totp),
             Self::Recovery(_) => Some(Stage::Recovery),
-            Self::Page { .. } => Some(Stage::Sso),
+            Self::Page { .. } | Self::SignedIn(_) => Some(Stage::Sso),
             Self::Dummy => Some(Stage::Dummy),
             Self::RegistrationToken(_) => Some(Stage::RegistrationToken),
             Self::Unknown => None,

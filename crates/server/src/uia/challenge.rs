@@ -10,7 +10,7 @@ use myelin_uia::{Flows, Session, Stage, with_error};
 use serde_json::{Map, json};
 
 use super::gate::{Gate, Purpose};
-use crate::{App, error::Error};
+use crate::{App, SignOn, error::Error};
 
 impl Gate<'_> {
     /// The flows that are enough for this request, as they are offered to this
@@ -18,6 +18,10 @@ impl Gate<'_> {
     pub(crate) fn flows(&self, factors: Option<&Factors>, session: &Session) -> Flows {
         match (&self.purpose, factors) {
             (Purpose::Registration(flows), _) => flows.clone(),
+            (Purpose::SignOn, _) if self.app.settings().sign_on == SignOn::Enough => {
+                // A code where one has just been set up.
+                Flows::new([vec![Stage::Token], vec![Stage::Token, Stage::Totp]])
+            }
             (purpose, Some(factors)) if factors.protect() => {
                 let recovery =
                     factors.recoverable() || session.completed.contains(&Stage::Recovery);
@@ -30,14 +34,25 @@ impl Gate<'_> {
                 vec![Stage::Password, Stage::Totp],
                 vec![Stage::Password, Stage::Recovery],
             ]),
+            (Purpose::SignOn, _) => Flows::new([[Stage::Token]]),
+            // Who signs on elsewhere has no password here, perhaps.
+            (purpose, _) if self.has_page(purpose) && self.app.signs_on() => {
+                Flows::new([[Stage::Sso], [Stage::Password]])
+            }
             _ => Flows::new([[Stage::Password]]),
         }
+    }
+
+    /// Whether a page of ours can stand for all stages.
+    fn has_page(&self, purpose: &Purpose) -> bool {
+        let on_page = matches!(purpose, Purpose::Login | Purpose::SignOn | Purpose::Page);
+        self.app.settings().has_pages && !on_page
     }
 
     fn protected(&self, purpose: &Purpose, recovery: bool) -> Flows {
         let mut flows = Vec::new();
         // The first one that clients see: most know it, and nothing else.
-        if self.app.settings().has_pages && !matches!(purpose, Purpose::Login | Purpose::Page) {
+        if self.has_page(purpose) {
             flows.push(vec![Stage::Sso]);
         }
         let mut second = vec![Stage::Totp];
@@ -45,6 +60,7 @@ impl Gate<'_> {
         flows.extend(second.into_iter().map(|second| match purpose {
             Purpose::Forwarded => vec![second, Stage::Password],
             Purpose::Page => vec![second],
+            Purpose::SignOn => vec![Stage::Token, second],
             _ => vec![Stage::Password, second],
         }));
         Flows::new(flows)

@@ -10,7 +10,7 @@ use myelin_uia::{
 };
 use ruma::{OwnedUserId, UserId};
 
-use super::{Auth, Evidence, password, recovery, throttle::wait_until, totp};
+use super::{Auth, Evidence, page, password, recovery, throttle::wait_until, totp};
 use crate::{App, error::Error, texts};
 
 /// How often a decision is made anew because others changed what it was made
@@ -34,6 +34,8 @@ pub(crate) enum Purpose {
     Page,
     /// A login, whose user is known only after the first stage.
     Login,
+    /// A sign-in by a user whom the homeserver's single sign-on has named.
+    SignOn,
     /// A registration, with the flows that the homeserver asks for.
     Registration(Flows),
 }
@@ -217,11 +219,10 @@ impl Gate<'_> {
                 password::judge(self, admitted.session(), factors, evidence).await
             }
             (Evidence::Page { password, code }, factors) => {
-                match password::verify(self, admitted.session(), factors, password).await? {
-                    // No code is looked at before the password is right.
-                    Judgement::Pass(..) => self.judge_code(factors, code).await,
-                    other => Ok(other),
-                }
+                page::judge(self, admitted.session(), factors, password, code.as_deref()).await
+            }
+            (Evidence::SignedIn(proved), factors) => {
+                Ok(page::judge_signed_in(admitted.session(), factors, proved))
             }
             (Evidence::RegistrationToken(token), _) => {
                 let valid = self.app.homeserver().check_registration_token(token).await?;
@@ -234,7 +235,7 @@ impl Gate<'_> {
     }
 
     /// Decides what a code is worth.
-    async fn judge_code(
+    pub(super) async fn judge_code(
         &self,
         factors: Option<&Factors>,
         evidence: &Evidence,

@@ -8,6 +8,7 @@ mod auth;
 mod challenge;
 mod gate;
 mod grant;
+mod page;
 mod password;
 mod recovery;
 mod throttle;

@@ -16,8 +16,9 @@ use http::StatusCode;
 use myelin_ambient::Timestamp;
 use myelin_storage::Epoch;
 use myelin_uia::Authenticated;
-use ruma::{ServerName, UserId, api::client::uiaa::UserIdentifier};
+use ruma::{OwnedUserId, ServerName, UserId, api::client::uiaa::UserIdentifier};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use self::assertion::Claim;
 pub use self::{
@@ -28,16 +29,29 @@ use super::{
     Ask, Gateway, GatewayOptions,
     logins::{self, LOGIN, Login},
     operations::owner,
+    sign_on::is_openid_connect,
 };
 use crate::{
-    AccessToken, Context, Device, Error, Head, Homeserver, LoggedIn, OperationRequest, Password,
-    PasswordCheck, Performed, Provisional, Refusal, Registration, Resolved, Silent,
-    upstream::Upstream,
+    AccessToken, Context, Device, Error, Head, Homeserver, IdentityProvider, LoggedIn,
+    OperationRequest, Password, PasswordCheck, Performed, Provisional, Refusal, Registration,
+    Resolved, SignOn, Silent, upstream::Upstream,
 };
 
 /// The stage and the field that are between the module and the gateway.
 pub(super) const OWN: &str = "org.myelin.assertion";
 const VERIFIED_USER: &str = "org.myelin.user_id";
+const PROVIDER: &str = "org.myelin.auth_provider_id";
+
+/// What the module says of a login that was not made.
+enum Probed {
+    /// Whom it would log in, and which identity provider has named them, if one has.
+    Verified {
+        user: OwnedUserId,
+        provider: Option<String>,
+    },
+    Wrong,
+    Refused(Refusal),
+}
 
 /// Synapse with the module.
 #[derive(Debug)]
@@ -60,27 +74,22 @@ impl Synapse {
         self.secret.sign(claim, now, &*self.gateway.options.entropy)
     }
 
-    /// Asks the module whose password it is.
-    async fn probe(
-        &self,
-        identifier: &UserIdentifier,
-        password: &Password,
-        context: &Context,
-    ) -> Result<PasswordCheck, Error> {
-        let mut body = logins::with_password(identifier, password)?;
-        body.insert(OWN.to_owned(), json!(self.sign(Claim::of("password"))));
+    /// Asks the module whom a login would log in.
+    async fn probe(&self, body: &Map<String, Value>, context: &Context) -> Result<Probed, Error> {
         let agent = format!("myelin-probe/{}", self.sign(Claim::of("probe")));
         let answer =
-            self.gateway.send(Ask::post(LOGIN, &body).with_agent(agent), Some(context)).await?;
+            self.gateway.send(Ask::post(LOGIN, body).with_agent(agent), Some(context)).await?;
         match answer.status() {
             StatusCode::FORBIDDEN => {
                 let body = answer.object()?;
                 if let Some(user) = body.get(VERIFIED_USER) {
-                    return Ok(PasswordCheck::Verified(self.gateway.own_user(Some(user))?));
+                    let user = self.gateway.own_user(Some(user))?;
+                    let provider = body.get(PROVIDER).and_then(Value::as_str);
+                    return Ok(Probed::Verified { user, provider: provider.map(str::to_owned) });
                 }
                 let refusal = answer.refusal()?;
                 let is_wrong = refusal.errcode == "M_FORBIDDEN";
-                Ok(if is_wrong { PasswordCheck::Wrong } else { PasswordCheck::Refused(refusal) })
+                Ok(if is_wrong { Probed::Wrong } else { Probed::Refused(refusal) })
             }
             StatusCode::OK => {
                 let token = answer.object()?;
@@ -93,12 +102,12 @@ impl Synapse {
                 let text = "the Myelin module does not believe this gateway: see Synapse's log";
                 Err(Error::Unexpected(text.to_owned()))
             }
-            _ => answer.refusal().map(PasswordCheck::Refused),
+            _ => answer.refusal().map(Probed::Refused),
         }
     }
 
     /// The user whom a login of an application service names.
-    fn named(&self, body: &Map<String, Value>) -> Option<ruma::OwnedUserId> {
+    fn named(&self, body: &Map<String, Value>) -> Option<OwnedUserId> {
         let identifier = body.get("identifier").and_then(|identifier| identifier.get("user"));
         let named = identifier.or_else(|| body.get("user"))?.as_str()?;
         UserId::parse_with_server_name(named, self.server_name()).ok()
@@ -141,13 +150,49 @@ impl Homeserver for Synapse {
     ) -> Result<PasswordCheck, Error> {
         let clock = &*self.gateway.options.clock;
         let started = clock.now();
-        let check = self.probe(identifier, password, context).await?;
-        match check {
-            PasswordCheck::Verified(_) => self.gateway.pace.learn(started, clock),
-            PasswordCheck::Wrong => self.gateway.pace.hold(started, clock).await,
-            PasswordCheck::Refused(_) => {}
-        }
-        Ok(check)
+        let mut body = logins::with_password(identifier, password)?;
+        body.insert(OWN.to_owned(), json!(self.sign(Claim::of("password"))));
+        Ok(match self.probe(&body, context).await? {
+            Probed::Verified { user, provider: _ } => {
+                self.gateway.pace.learn(started, clock);
+                PasswordCheck::Verified(user)
+            }
+            Probed::Wrong => {
+                self.gateway.pace.hold(started, clock).await;
+                PasswordCheck::Wrong
+            }
+            Probed::Refused(refusal) => PasswordCheck::Refused(refusal),
+        })
+    }
+
+    async fn identity_providers(&self, context: &Context) -> Result<Vec<IdentityProvider>, Error> {
+        self.gateway.identity_providers(context).await
+    }
+
+    async fn sign_on(
+        &self,
+        provider: &IdentityProvider,
+        back: &Url,
+        context: &Context,
+    ) -> Result<SignOn, Error> {
+        self.gateway.sign_on(provider, back, context).await
+    }
+
+    async fn check_login_token(
+        &self,
+        token: &str,
+        context: &Context,
+    ) -> Result<Result<OwnedUserId, Refusal>, Error> {
+        Ok(match self.probe(&logins::with_token(token), context).await? {
+            Probed::Verified { user, provider: Some(provider) } if is_openid_connect(&provider) => {
+                Ok(user)
+            }
+            // Another way led to it than single sign-on, or none that is there.
+            Probed::Verified { .. } | Probed::Wrong => {
+                Err(Refusal::forbidden("This login token is not valid."))
+            }
+            Probed::Refused(refusal) => Err(refusal),
+        })
     }
 
     async fn undo(&self, provisional: Provisional, context: &Context) -> Result<(), Error> {

@@ -12,6 +12,7 @@ use crate::{
     pages::{
         Problem, Visit,
         reply::{Frame, page},
+        sign_on::{Link, links},
         texts::Texts,
         trouble::Trouble,
     },
@@ -97,7 +98,7 @@ pub(in super::super) async fn ask(visit: &mut Visit) -> Result<Response, Problem
     let query = &visit.query;
     let asked = (query.text("do"), query.text("id"), query.text("with"));
     let change = Change::find(visit, &signed_in, asked).await?;
-    Ok(form(visit, &signed_in, &change, None))
+    form(visit, &signed_in, &change, None).await
 }
 
 /// `POST /account/change`: performs it, with proof.
@@ -115,11 +116,11 @@ pub(in super::super) async fn change(visit: &mut Visit) -> Result<Response, Prob
     // Before any proof: what cannot be done costs nobody a code.
     let typed = change.what.names().then(|| fields.text("name").trim());
     let Ok(name) = Name::parse(typed) else {
-        return Ok(form(visit, &signed_in, &change, Some(Trouble::bad_name(visit))));
+        return form(visit, &signed_in, &change, Some(Trouble::bad_name(visit))).await;
     };
     match proof::prove(visit, &signed_in, &change).await? {
         Ok(proved) => perform::perform(visit, &signed_in, &change, name, proved).await,
-        Err(trouble) => Ok(form(visit, &signed_in, &change, Some(trouble))),
+        Err(trouble) => form(visit, &signed_in, &change, Some(trouble)).await,
     }
 }
 
@@ -166,6 +167,12 @@ impl Change {
         self.what == What::Devices && !app.homeserver().mints()
     }
 
+    /// Where a sign-in comes back to it.
+    pub(super) fn sign_in_address(&self, app: &App) -> String {
+        let address = app.settings().public_url.join(&self.address(false));
+        address.map(String::from).unwrap_or_default()
+    }
+
     /// Where it is asked for.
     fn address(&self, recovery: bool) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -197,15 +204,22 @@ struct Form<'a> {
     password: bool,
     /// Where the other kind of code is asked for; none if there is none.
     other: Option<String>,
+    providers: Vec<Link>,
 }
 
-fn form(
+async fn form(
     visit: &Visit,
     signed_in: &SignedIn,
     change: &Change,
     trouble: Option<Trouble>,
-) -> Response {
+) -> Result<Response, Problem> {
     let factors = &signed_in.factors;
+    let is_proven = proof::sign_in(visit, signed_in, change).await?.is_some();
+    let providers = if factors.protect() || is_proven {
+        Vec::new()
+    } else {
+        links(visit, &change.sign_in_address(&visit.app)).await
+    };
     let [title, text, button] = change.what.words(visit.texts);
     let typed = visit.form.as_ref().map(|form| form.text("name"));
     let old = if change.what == What::Rename { change.subject.as_str() } else { "" };
@@ -220,9 +234,10 @@ fn form(
         button,
         name: typed.unwrap_or(old).to_owned(),
         protected: factors.protect(),
-        password: !factors.protect() || change.takes_password(&visit.app),
+        password: !factors.protect() && !is_proven || change.takes_password(&visit.app),
         other: factors.recoverable().then(|| visit.link(&change.address(!change.recovery))),
+        providers,
         trouble,
     };
-    page(visit, status(template.trouble.as_ref()), &template)
+    Ok(page(visit, status(template.trouble.as_ref()), &template))
 }

@@ -53,6 +53,7 @@ const fn words(t: &'static Texts, action: Action) -> &'static str {
         Action::Registered => t.event_registered,
         Action::LoggedIn => t.event_logged_in,
         Action::PasswordPassed => t.event_password_passed,
+        Action::SignOnPassed => t.event_sign_on_passed,
         Action::TotpPassed => t.event_totp_passed,
         Action::TotpFailed => t.event_totp_failed,
         Action::TotpWaiting => t.event_totp_waiting,

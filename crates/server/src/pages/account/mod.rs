@@ -25,7 +25,7 @@ use crate::App;
 /// Where the account page is.
 const PATH: &str = "/account";
 /// Where a change to it is asked for.
-const CHANGE: &str = "/account/change";
+pub(super) const CHANGE: &str = "/account/change";
 
 pub(super) use change::{ask, change};
 pub(super) use session::enter;

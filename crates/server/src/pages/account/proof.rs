@@ -1,6 +1,6 @@
-//! The fresh proof that every change takes: the second factor once more, or the
-//! password where there is none, or both for what the homeserver does only for
-//! the password.
+//! The fresh proof that every change takes: the second factor once more, or where
+//! there is none the password or a sign-in for it, or both for what the homeserver
+//! does only for the password.
 
 use myelin_homeserver::{Password, PasswordEvidence};
 use myelin_storage::Factors;
@@ -11,17 +11,39 @@ use zeroize::Zeroizing;
 
 use super::{SignedIn, change::Change};
 use crate::{
-    pages::{Problem, Visit, trouble::Trouble},
+    pages::{
+        Problem, Visit,
+        sign_in::{self, SignIn},
+        trouble::Trouble,
+    },
     texts,
     uia::{Evidence, Gate, Place, Proved, Purpose, Tried},
 };
 
+/// A sign-in for this very change, which is as much as the password where there is
+/// no second factor.
+pub(super) async fn sign_in(
+    visit: &Visit,
+    SignedIn { factors, .. }: &SignedIn,
+    change: &Change,
+) -> Result<Option<SignIn>, Problem> {
+    if factors.protect() {
+        return Ok(None);
+    }
+    let ready = sign_in::ready(visit, &change.sign_in_address(&visit.app)).await?;
+    Ok(ready.filter(|sign_in| sign_in.factors.user == factors.user))
+}
+
 /// Checks and spends what the form holds as proof.
 pub(super) async fn prove(
-    visit: &Visit,
+    visit: &mut Visit,
     signed_in: &SignedIn,
     change: &Change,
 ) -> Result<Result<Proved, Trouble>, Problem> {
+    if let Some(sign_in) = sign_in(visit, signed_in, change).await? {
+        return sign_in.spend(visit).await.map(Ok);
+    }
+    let visit = &*visit;
     let user = &signed_in.factors.user;
     let takes_password = change.takes_password(&visit.app);
     let takes_both = signed_in.factors.protect() && takes_password;
@@ -67,5 +89,5 @@ fn evidence(
     }
     let code = Zeroizing::new(form.text("code").to_owned());
     let code = if recovery { Evidence::Recovery(code) } else { Evidence::Totp(code) };
-    Ok(if takes_both { Evidence::Page { password, code: Box::new(code) } } else { code })
+    Ok(if takes_both { Evidence::Page { password, code: Some(Box::new(code)) } } else { code })
 }

@@ -8,7 +8,8 @@
 //!                         └─▶ set up, confirm, save the codes
 //! ```
 //!
-//! Nothing is kept before the password is right. From then on it is a session
+//! In the place of the password there may be the homeserver's own single sign-on.
+//! Nothing is kept before either is passed. From then on it is a session
 //! of the flow engine, whose name only this browser has, so that any process
 //! can answer the next step. The token is made by the last one.
 
@@ -19,12 +20,16 @@ mod state;
 mod templates;
 
 use axum::response::Response;
-use myelin_storage::{Action, Outcome};
+use myelin_storage::{
+    Action::{LoginTokenIssued, PasswordPassed, SignOnPassed},
+    Factors,
+};
+use myelin_uia::Stage;
 
-use self::state::{SignIn, Step};
-pub(super) use self::templates::grouped;
-use super::{Problem, Visit, account, cookies::Cookie, reply::see_other, target::Target};
-use crate::{error::Error, login_token};
+use self::state::Step;
+pub(super) use self::{state::SignIn, templates::grouped};
+use super::{Problem, Visit, account, fallback, reply::see_other, target::Target};
+use crate::{App, error::Error, login_token};
 
 /// Where the steps of a sign-in are.
 const PATH: &str = "/account/sign-in";
@@ -33,17 +38,17 @@ pub(super) const START: &str = "/_matrix/client/v3/login/sso/redirect";
 
 /// `GET /login/sso/redirect` and `/login/sso/redirect/{idpId}`. There is one
 /// identity provider, this server, so it does not matter which is named.
-pub(super) fn start(visit: &Visit) -> Result<Response, Problem> {
+pub(super) async fn start(visit: &Visit) -> Result<Response, Problem> {
     let text = visit.query.text("redirectUrl");
     let target = Target::parse(text, &visit.app.settings().pages).ok_or(Problem::BadTarget)?;
-    Ok(templates::password(visit, &target, "", None))
+    Ok(templates::password(visit, &target, "", None).await)
 }
 
 /// `GET /_matrix/static/client/login/`: the page that homeservers have for
 /// clients that cannot log in by themselves.
-pub(super) fn fallback(visit: &Visit) -> Result<Response, Problem> {
+pub(super) async fn fallback(visit: &Visit) -> Result<Response, Problem> {
     match visit.query.find("redirectUrl") {
-        Some(_) => start(visit),
+        Some(_) => start(visit).await,
         None => Err(Problem::NoTarget),
     }
 }
@@ -77,9 +82,30 @@ pub(super) async fn submit(visit: &mut Visit) -> Result<Response, Problem> {
     }
 }
 
-/// Goes on once everything is passed: back to a client that is known; else the
-/// person is asked.
+/// Goes on with a user who has just passed the first stage.
+pub(super) async fn begin(
+    visit: &mut Visit,
+    factors: Factors,
+    target: Target,
+    first: Stage,
+) -> Result<Response, Problem> {
+    let session = state::pass(visit, &factors, &target, first, None)?;
+    let sign_in = SignIn { session, factors, target };
+    let action = if first == Stage::Token { SignOnPassed } else { PasswordPassed };
+    let event = sign_in.factors.protect().then(|| sign_in.event(visit, action));
+    sign_in.keep(visit, sign_in.factors.epoch, event).await?;
+    if sign_in.step(visit) == Step::Ready {
+        return onwards(visit, sign_in).await;
+    }
+    Ok(see_other(visit, &visit.link(PATH)))
+}
+
+/// Goes on once everything is passed: back to a client that is known, or to the
+/// page of ours that waits for it; else the person is asked.
 async fn onwards(visit: &mut Visit, sign_in: SignIn) -> Result<Response, Problem> {
+    if let Some(waiting) = waiting(&visit.app, &sign_in.target) {
+        return Ok(see_other(visit, &visit.link(waiting)));
+    }
     let known = sign_in.target.is_known(&visit.app.settings().pages);
     if known || account::is_here(&visit.app, &sign_in.target) {
         return back(visit, sign_in).await;
@@ -87,24 +113,45 @@ async fn onwards(visit: &mut Visit, sign_in: SignIn) -> Result<Response, Problem
     Ok(see_other(visit, &visit.link(PATH)))
 }
 
+/// The page of ours that a sign-in leads to and that spends it, if it is one.
+fn waiting<'t>(app: &App, target: &'t Target) -> Option<&'t str> {
+    if !app.signs_on() {
+        return None;
+    }
+    let origin = app.settings().public_url.origin().ascii_serialization();
+    let page = target.as_str().strip_prefix(&origin)?;
+    let path = page.split('?').next()?;
+    matches!(path, account::CHANGE | fallback::SSO).then_some(page)
+}
+
+/// The sign-in of this browser that leads to this address of ours, if everything
+/// is passed in it.
+pub(super) async fn ready(visit: &Visit, address: &str) -> Result<Option<SignIn>, Problem> {
+    if !visit.app.signs_on() {
+        return Ok(None);
+    }
+    match SignIn::current(visit).await {
+        Ok(sign_in) => {
+            let is_ready = sign_in.target.as_str() == address && sign_in.step(visit) == Step::Ready;
+            Ok(is_ready.then_some(sign_in))
+        }
+        Err(Problem::Over) => Ok(None),
+        Err(problem) => Err(problem),
+    }
+}
+
 /// Ends the sign-in, and sends the browser back with a login token.
 async fn back(visit: &mut Visit, sign_in: SignIn) -> Result<Response, Problem> {
     let app = visit.app.clone();
-    let now = app.now();
-    let SignIn { session, factors, target } = sign_in;
+    let (factors, target) = (sign_in.factors.clone(), sign_in.target.clone());
     app.settings().check_policy(&factors.user, factors.protect())?;
-    let flows = state::gate(visit).flows(Some(&factors), &session);
-    let executable = session.admit_execution(&state::binding(), &flows, now);
-    let executable = executable.map_err(|_| Problem::Over)?;
-    let ended = app.store().execute_session(executable, Some(&factors), now).await?;
-    let Outcome::Committed(_proof) = ended else { return Err(Problem::Over) };
-    visit.jar.set(Cookie::SignIn, None);
+    let event = sign_in.event(visit, LoginTokenIssued);
+    let epoch = sign_in.spend(visit).await?.epoch;
     if account::is_here(&app, &target) {
         return account::enter(visit, &factors).await;
     }
-    let event = state::gate(visit).event(factors.user.clone(), Action::LoginTokenIssued, now);
     let lifetime = app.settings().sign_in_token_lifetime;
-    let token = match login_token::issue(&app, lifetime, factors.epoch, event).await {
+    let token = match login_token::issue(&app, lifetime, epoch, event).await {
         Err(Error::Refused(_)) => return Err(Problem::Over),
         issued => issued?,
     };

@@ -2,19 +2,14 @@
 
 use axum::response::Response;
 use myelin_homeserver::{Password, PasswordEvidence};
-use myelin_storage::Action;
 use myelin_uia::Stage;
 use ruma::api::client::uiaa::{MatrixUserIdentifier, UserIdentifier};
 use serde_json::json;
 
-use super::{
-    onwards,
-    state::{self, SignIn},
-    templates,
-};
+use super::{begin, templates};
 use crate::{
     login::verified,
-    pages::{Problem, Visit, reply::see_other, target::Target, trouble::Trouble},
+    pages::{Problem, Visit, target::Target, trouble::Trouble},
 };
 
 pub(super) async fn submit(visit: &mut Visit) -> Result<Response, Problem> {
@@ -30,21 +25,10 @@ pub(super) async fn submit(visit: &mut Visit) -> Result<Response, Problem> {
         Ok(verified) => verified,
         Err(error) => {
             let trouble = Trouble::with_password(visit, error)?;
-            return Ok(templates::password(visit, &target, &user, Some(trouble)));
+            return Ok(templates::password(visit, &target, &user, Some(trouble)).await);
         }
     };
-    let session = state::pass(visit, &factors, &target, &[Stage::Password])?;
-    let sign_in = SignIn { session, factors, target };
-    let protected = sign_in.factors.protect();
-    let event = protected.then(|| {
-        let user = sign_in.factors.user.clone();
-        state::gate(visit).event(user, Action::PasswordPassed, visit.app.now())
-    });
-    sign_in.keep(visit, sign_in.factors.epoch, event).await?;
-    if sign_in.step(visit) == state::Step::Ready {
-        return onwards(visit, sign_in).await;
-    }
-    Ok(see_other(visit, &visit.link(super::PATH)))
+    begin(visit, factors, target, Stage::Password).await
 }
 
 /// A local part, a whole user ID, or an email address.

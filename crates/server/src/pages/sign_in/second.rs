@@ -4,22 +4,18 @@ use axum::response::Response;
 use myelin_uia::Progress;
 use zeroize::Zeroizing;
 
-use super::{
-    onwards,
-    state::{self, SignIn},
-    templates,
-};
+use super::{onwards, state::SignIn, templates};
 use crate::{
     pages::{Problem, Visit, trouble::Trouble},
     uia::{Evidence, Place, Tried},
 };
 
 pub(super) async fn submit(visit: &mut Visit, recovery: bool) -> Result<Response, Problem> {
-    let SignIn { session, factors, target: _ } = SignIn::current(visit).await?;
+    let sign_in = SignIn::current(visit).await?;
     let code = Zeroizing::new(visit.form()?.text("code").to_owned());
     let evidence = if recovery { Evidence::Recovery(code) } else { Evidence::Totp(code) };
-    let current = (session, Some(factors));
-    let tried = state::gate(visit).try_stage(current, &evidence, Place::Page).await?;
+    let current = (sign_in.session.clone(), Some(sign_in.factors.clone()));
+    let tried = sign_in.gate(visit).try_stage(current, &evidence, Place::Page).await?;
     // As it is now: a passed stage, or a changed factor, is in it.
     let sign_in = SignIn::current(visit).await?;
     let trouble = match tried {

@@ -1,12 +1,11 @@
 //! Setting up the second factor that the policy requires, before any token
 //! exists.
 //!
-//! Whoever gets here has the password of a user who has no factor: that is the
-//! proof that setting up the first one takes. Each step ends the session and
+//! Whoever gets here has passed the first stage of a user who has no factor: that is
+//! the proof that setting up the first one takes. Each step ends the session and
 //! opens the next, and whatever voids sessions in between voids it.
 
 use axum::response::Response;
-use myelin_storage::Outcome;
 use myelin_two_factor::{Name, Status};
 use myelin_uia::Stage;
 
@@ -19,24 +18,20 @@ use crate::{
     error::Error,
     pages::{Problem, Visit, reply::see_other, trouble::Trouble},
     two_factor::{Confirmed, Owner, enrol, try_confirm},
-    uia::Proved,
 };
 
 /// Shows a new secret, once.
 pub(super) async fn begin(visit: &mut Visit) -> Result<Response, Problem> {
     let sign_in = current(visit).await?;
-    let SignIn { session, factors, target } = sign_in;
     let (app, context) = (visit.app.clone(), visit.context.clone());
-    let flows = state::gate(visit).flows(Some(&factors), &session);
-    let executable = session.admit_execution(&state::binding(), &flows, app.now());
-    let executable = executable.map_err(|_| Problem::Over)?;
-    let ended = app.store().execute_session(executable, Some(&factors), app.now()).await?;
-    let Outcome::Committed(proof) = ended else { return Err(Problem::Over) };
-    let epoch = factors.epoch;
+    let (first, factors, target) =
+        (sign_in.first(), sign_in.factors.clone(), sign_in.target.clone());
+    let proved = sign_in.spend(visit).await?;
+    let epoch = proved.epoch;
     let owner = Owner { app: &app, context: &context, user: &factors.user };
     let name = Name::parse(None).map_err(|_| Problem::Malformed)?;
-    let pending = enrol(&owner, name, Proved { proof, epoch }).await?;
-    let session = state::pass(visit, &factors, &target, &[Stage::Password])?;
+    let pending = enrol(&owner, name, proved).await?;
+    let session = state::pass(visit, &factors, &target, first, None)?;
     let sign_in = SignIn { session, factors, target };
     sign_in.keep(visit, epoch, None).await?;
     Ok(templates::set_up(visit, &sign_in, Some(&pending), None))
@@ -44,7 +39,9 @@ pub(super) async fn begin(visit: &mut Visit) -> Result<Response, Problem> {
 
 /// Takes the first code of the new authenticator; shows the recovery codes.
 pub(super) async fn confirm(visit: &mut Visit) -> Result<Response, Problem> {
-    let SignIn { session: _, factors, target } = current(visit).await?;
+    let sign_in = current(visit).await?;
+    let first = sign_in.first();
+    let SignIn { session: _, factors, target } = sign_in;
     let (app, context) = (visit.app.clone(), visit.context.clone());
     let owner = Owner { app: &app, context: &context, user: &factors.user };
     let Some(pending) = factors.authenticators.iter().find(|a| a.status == Status::Pending) else {
@@ -63,8 +60,8 @@ pub(super) async fn confirm(visit: &mut Visit) -> Result<Response, Problem> {
         Err(broken) => return Err(broken.into()),
     };
     let now = app.store().lookup_factors(&factors.user).await?;
-    // The password, and the code that has just been accepted.
-    let session = state::pass(visit, &now, &target, &[Stage::Password, Stage::Totp])?;
+    // The first stage, and the code that has just been accepted.
+    let session = state::pass(visit, &now, &target, first, Some(Stage::Totp))?;
     let sign_in = SignIn { session, factors: now, target };
     sign_in.keep(visit, factors.epoch.next(), None).await?;
     Ok(templates::codes(visit, &sign_in, &codes, None))

@@ -1,21 +1,21 @@
 //! Where a sign-in stands: a session of the flow engine, and the client that
 //! waits for it.
 
-use myelin_storage::{Epoch, Factors, Outcome};
+use myelin_storage::{Action, Epoch, Event, Factors, Outcome};
 use myelin_uia::{Binding, Progress, Session, Stage};
 use serde_json::{Map, Value, json};
 
 use super::super::{Problem, Visit, cookies::Cookie, target::Target};
-use crate::uia::{Gate, Purpose};
+use crate::uia::{Gate, Proved, Purpose};
 
 /// What its sessions are bound to: no other endpoint takes them.
 const ENDPOINT: &str = "login/sso/redirect";
 
-/// A sign-in whose password is right.
+/// A sign-in whose first stage is passed.
 #[derive(Clone, Debug)]
-pub(super) struct SignIn {
+pub(in super::super) struct SignIn {
     pub(super) session: Session,
-    pub(super) factors: Factors,
+    pub(in super::super) factors: Factors,
     pub(super) target: Target,
 }
 
@@ -34,7 +34,7 @@ impl SignIn {
     /// The one of this browser.
     pub(super) async fn current(visit: &Visit) -> Result<Self, Problem> {
         let id = visit.jar.value(Cookie::SignIn).ok_or(Problem::Over)?;
-        let found = gate(visit).found(id).await?;
+        let found = gate(visit, Stage::Password).found(id).await?;
         let (session, factors) = found.ok_or(Problem::Over)?;
         session.check(&binding(), visit.app.now()).map_err(|_| Problem::Over)?;
         let target = session.memo.as_deref().and_then(|memo| target(visit, memo));
@@ -44,10 +44,40 @@ impl SignIn {
         }
     }
 
+    /// The stage that it began with.
+    pub(super) fn first(&self) -> Stage {
+        self.session.completed.first().copied().unwrap_or(Stage::Password)
+    }
+
+    pub(super) fn gate<'v>(&self, visit: &'v Visit) -> Gate<'v> {
+        gate(visit, self.first())
+    }
+
+    /// An entry for the audit log.
+    pub(super) fn event(&self, visit: &Visit, action: Action) -> Event {
+        self.gate(visit).event(self.factors.user.clone(), action, visit.app.now())
+    }
+
+    /// Spends it: what was passed in it proves one thing, once.
+    pub(in super::super) async fn spend(self, visit: &mut Visit) -> Result<Proved, Problem> {
+        let now = visit.app.now();
+        let flows = self.gate(visit).flows(Some(&self.factors), &self.session);
+        let Self { session, factors, target: _ } = self;
+        let executable = session.admit_execution(&binding(), &flows, now);
+        let executable = executable.map_err(|_| Problem::Over)?;
+        match visit.app.store().execute_session(executable, Some(&factors), now).await? {
+            Outcome::Committed(proof) => {
+                visit.jar.set(Cookie::SignIn, None);
+                Ok(Proved { proof, epoch: factors.epoch })
+            }
+            Outcome::Stale => Err(Problem::Over),
+        }
+    }
+
     pub(super) fn step(&self, visit: &Visit) -> Step {
         let Self { session, factors, target: _ } = self;
         let required = visit.app.settings().policy.requires(&factors.user);
-        let flows = gate(visit).flows(Some(factors), session);
+        let flows = self.gate(visit).flows(Some(factors), session);
         let session = session.clone();
         match session.admit_execution(&binding(), &flows, visit.app.now()) {
             Ok(_) if required && !factors.protect() => Step::SetUp,
@@ -62,9 +92,9 @@ impl SignIn {
         &self,
         visit: &mut Visit,
         epoch: Epoch,
-        event: Option<myelin_storage::Event>,
+        event: Option<Event>,
     ) -> Result<(), Problem> {
-        if let Outcome::Stale = gate(visit).keep(&self.session, epoch, event).await? {
+        if let Outcome::Stale = self.gate(visit).keep(&self.session, epoch, event).await? {
             return Err(Problem::Over);
         }
         visit.jar.set(Cookie::SignIn, Some(self.session.id.as_str().to_owned()));
@@ -82,18 +112,19 @@ fn open(visit: &Visit, factors: &Factors, target: &Target) -> Session {
     session
 }
 
-/// A new session with these stages passed: one that anybody had before is never
-/// taken over.
+/// A new session with this stage passed, and the next one perhaps: one that
+/// anybody had before is never taken over.
 pub(super) fn pass(
     visit: &Visit,
     factors: &Factors,
     target: &Target,
-    stages: &[Stage],
+    first: Stage,
+    second: Option<Stage>,
 ) -> Result<Session, Problem> {
     let mut session = open(visit, factors, target);
-    let flows = gate(visit).flows(Some(factors), &session);
-    for stage in stages {
-        let admitted = session.admit_elsewhere(&flows, *stage, visit.app.now());
+    let flows = gate(visit, first).flows(Some(factors), &session);
+    for stage in [Some(first), second].into_iter().flatten() {
+        let admitted = session.admit_elsewhere(&flows, stage, visit.app.now());
         match admitted.map_err(|_| Problem::Over)?.complete() {
             Progress::More(next) => session = next,
             Progress::Done(_) => return Err(Problem::Over),
@@ -108,12 +139,12 @@ fn target(visit: &Visit, memo: &str) -> Option<Target> {
     Target::parse(memo.get("redirect_url")?.as_str()?, &visit.app.settings().pages)
 }
 
-/// The gate of a sign-in.
-pub(super) fn gate(visit: &Visit) -> Gate<'_> {
+/// The gate of a sign-in that begins with this stage.
+fn gate(visit: &Visit, first: Stage) -> Gate<'_> {
     Gate {
         app: &visit.app,
         context: &visit.context,
-        purpose: Purpose::Login,
+        purpose: if first == Stage::Token { Purpose::SignOn } else { Purpose::Login },
         user: None,
         binding: binding(),
         endpoint: ENDPOINT,
@@ -121,6 +152,6 @@ pub(super) fn gate(visit: &Visit) -> Gate<'_> {
     }
 }
 
-pub(super) fn binding() -> Binding {
+fn binding() -> Binding {
     Binding::new(None, "GET", ENDPOINT, &[], &Map::new())
 }

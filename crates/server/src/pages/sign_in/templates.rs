@@ -11,6 +11,7 @@ use crate::{
     pages::{
         Visit, qr,
         reply::{Frame, page},
+        sign_on::{Link, links},
         target::Target,
         trouble::Trouble,
     },
@@ -27,9 +28,10 @@ struct Password<'a> {
     user: &'a str,
     /// Where the sign-in leads.
     place: String,
+    providers: Vec<Link>,
 }
 
-pub(super) fn password(
+pub(super) async fn password(
     visit: &Visit,
     target: &Target,
     user: &str,
@@ -39,7 +41,8 @@ pub(super) fn password(
     let status = status(trouble.as_ref());
     let frame = Frame::new(visit);
     let (action, redirect_url) = (visit.link(PATH), target.as_str());
-    page(visit, status, &Password { frame, action, trouble, redirect_url, user, place })
+    let providers = links(visit, redirect_url).await;
+    page(visit, status, &Password { frame, action, trouble, redirect_url, user, place, providers })
 }
 
 #[derive(Template)]
