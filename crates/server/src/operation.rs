@@ -4,7 +4,9 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use myelin_homeserver::{Operation, Performed, Reauthentication, Refusal, Registration, Silent};
+use myelin_homeserver::{
+    Operation, OperationRequest, Performed, Reauthentication, Refusal, Registration, Silent,
+};
 use myelin_storage::Action as Done;
 use myelin_uia::Stage;
 use serde_json::json;
@@ -17,32 +19,58 @@ use crate::{
     login_token, relay,
     routes::{Action, ROUTES, Route},
     texts,
+    to_the_end::{Turns, to_the_end},
     uia::{Auth, Gate, Passed, Proved, Purpose},
 };
 
-/// An operation of the homeserver: gate, then perform.
+/// An operation of the homeserver: what needs no proof, gate, then perform.
 pub(crate) async fn run(
     app: &App,
     mut call: Call,
     operation: Operation,
+    turns: Option<Turns>,
 ) -> Result<Response, Error> {
-    let homeserver = app.homeserver();
     if relay::is_for(app, &call, operation) {
         return relay::run(app, call, operation).await;
     }
-    let (identity, mut auth) = match operation {
-        Operation::Register => (None, Auth::take(&mut call.body)?),
-        _ => call.caller(app).await.map(|(identity, auth)| (Some(identity), auth))?,
+    let (identity, auth, purpose) = if operation == Operation::Register {
+        (None, Auth::take(&mut call.body)?, registration(app)?)
+    } else {
+        let (identity, auth) = call.caller(app).await?;
+        (Some(identity), auth, purpose(app, operation))
     };
-    let gate = match &identity {
-        Some(identity) => Gate { purpose: purpose(app, operation), ..call.gate(app, identity) },
-        None => registration_gate(app, &call)?,
-    };
-    let mut request = call.operation(operation, identity);
+    let request = call.operation(operation, identity);
+    let homeserver = app.homeserver();
     homeserver.precheck(&request).await??;
     if let Silent::Done(response) = homeserver.try_silently(&request, &call.context).await? {
         return Ok(response);
     }
+    let app = app.clone();
+    to_the_end(turns, async move { prove(&app, &call, purpose, request, auth).await }).await
+}
+
+/// Performs the operation with proof. Whoever asks for it has a token that is
+/// good, where it takes one: nobody else leaves anything under way.
+async fn prove(
+    app: &App,
+    call: &Call,
+    purpose: Purpose,
+    mut request: OperationRequest,
+    mut auth: Auth,
+) -> Result<Response, Error> {
+    let (homeserver, operation) = (app.homeserver(), request.operation);
+    let gate = match &request.identity {
+        Some(identity) => Gate { purpose, ..call.gate(app, identity) },
+        None => Gate {
+            app,
+            context: &call.context,
+            purpose,
+            user: None,
+            binding: call.binding(None),
+            endpoint: call.route.endpoint,
+            devices: Vec::new(),
+        },
+    };
     let forwards = matches!(gate.purpose, Purpose::Forwarded) && auth.offers_password();
     if forwards {
         app.take_password(&call.context)?;
@@ -95,19 +123,11 @@ pub(crate) fn purpose_at(app: &App, endpoint: &str) -> Option<Purpose> {
     })
 }
 
-fn registration_gate<'a>(app: &'a App, call: &'a Call) -> Result<Gate<'a>, Error> {
-    let Registration::Open(flows) = app.homeserver().registration() else {
-        return Err(Refusal::forbidden(texts::REGISTRATION_CLOSED).into());
-    };
-    Ok(Gate {
-        app,
-        context: &call.context,
-        purpose: Purpose::Registration(flows),
-        user: None,
-        binding: call.binding(None),
-        endpoint: call.route.endpoint,
-        devices: Vec::new(),
-    })
+fn registration(app: &App) -> Result<Purpose, Refusal> {
+    match app.homeserver().registration() {
+        Registration::Open(flows) => Ok(Purpose::Registration(flows)),
+        _ => Err(Refusal::forbidden(texts::REGISTRATION_CLOSED)),
+    }
 }
 
 /// `POST /login/get_token`: issues a login token of our own, so that a login

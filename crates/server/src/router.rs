@@ -20,7 +20,7 @@ use crate::{
     paths::{self, Way},
     refused::is_refused,
     routes::{Action, Route},
-    to_the_end::to_the_end,
+    to_the_end::{Turns, to_the_end},
     two_factor,
     unread::unread,
     well_known,
@@ -80,11 +80,7 @@ async fn dispatch(app: &App, way: Way, context: Context, request: Request) -> Re
             let answer = Box::pin(async move {
                 let turns = request.extensions().get().cloned();
                 let call = Call::read(app, context, route, parameters, request).await?;
-                if let Action::Login | Action::Protected(_) = route.action {
-                    let app = app.clone();
-                    return to_the_end(turns, async move { answer(&app, call).await }).await;
-                }
-                answer(app, call).await
+                answer(app, call, turns).await
             });
             let mut response = answer.await.unwrap_or_else(IntoResponse::into_response);
             // Sessions, codes, secrets, tokens: nothing of ours is for a cache.
@@ -128,11 +124,14 @@ async fn forward(app: &App, request: Request, context: &Context) -> Response {
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-async fn answer(app: &App, call: Call) -> Result<Response, Error> {
+async fn answer(app: &App, call: Call, turns: Option<Turns>) -> Result<Response, Error> {
     match call.route.action {
         Action::LoginTypes => login::types(app, &call).await,
-        Action::Login => login::log_in(app, call).await,
-        Action::Protected(operation) => operation::run(app, call, operation).await,
+        Action::Login => {
+            let app = app.clone();
+            to_the_end(turns, async move { login::log_in(&app, call).await }).await
+        }
+        Action::Protected(operation) => operation::run(app, call, operation, turns).await,
         Action::LoginToken => operation::login_token(app, call).await,
         Action::Status => two_factor::status(app, call).await,
         Action::Begin => two_factor::begin(app, call).await,

@@ -25,6 +25,7 @@ on_every_database![
     what_is_forwarded_is_one_request_of_http_1,
     many_requests_go_over_one_connection_at_once,
     a_client_that_gives_up_its_requests_has_no_more_under_way_than_others,
+    whose_token_is_unknown_leaves_nothing_under_way,
 ];
 
 /// A connection to a server of this app.
@@ -127,6 +128,8 @@ async fn many_requests_go_over_one_connection_at_once(app: TestApp) {
     let url = echo().await;
     let app = app.planned(|plan| plan.upstream = Some(url)).await;
     let sender = connect(&app).await;
+    // With its answer comes how many may be open at once.
+    ask(&sender, (Method::GET, "rooms/first"), HeaderMap::new(), "").await;
     let asking = (0..200).map(|number| {
         let sender = sender.clone();
         tokio::spawn(async move {
@@ -143,28 +146,83 @@ async fn many_requests_go_over_one_connection_at_once(app: TestApp) {
     }
 }
 
-async fn a_client_that_gives_up_its_requests_has_no_more_under_way_than_others(app: TestApp) {
-    // A homeserver that takes connections, and says nothing.
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let taken = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&taken);
-    tokio::spawn(async move {
-        let mut streams = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            count.fetch_add(1, Ordering::SeqCst);
-            streams.push(stream);
+/// How many requests hang.
+#[derive(Clone, Debug, Default)]
+struct Hanging(Arc<AtomicUsize>);
+
+impl Hanging {
+    /// A homeserver that knows one token, and answers nothing else.
+    async fn homeserver(&self) -> String {
+        let hanging = self.clone();
+        let answer = move |request: Request| {
+            let hanging = hanging.clone();
+            async move {
+                let bearer = request.headers().get(header::AUTHORIZATION);
+                let is_good = bearer.is_some_and(|bearer| bearer == "Bearer good");
+                if is_good && request.uri().path().ends_with("/whoami") {
+                    return axum::Json(json!({"user_id": "@alice:example.org"}));
+                }
+                let _one = hanging.one();
+                pending().await
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        url
+    }
+
+    fn one(&self) -> impl Drop + use<> {
+        struct One(Arc<AtomicUsize>);
+        impl Drop for One {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
         }
+        self.0.fetch_add(1, Ordering::SeqCst);
+        One(Arc::clone(&self.0))
+    }
+
+    fn now(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Begins 100 operations with a token, and gives each up.
+async fn give_up(sender: &SendRequest<Body>, token: &str) {
+    let password = json!({
+        "type": "m.login.password",
+        "identifier": {"type": "m.id.user", "user": "alice"},
+        "password": "anything",
     });
-    let app = app.planned(|plan| plan.upstream = Some(url)).await;
-    let sender = connect(&app).await;
-    for number in 0..200 {
-        let bearer = format!("Bearer {number}").parse().expect("a value");
+    let body = json!({"devices": ["DEVICE"], "auth": password}).to_string();
+    for _ in 0..100 {
+        let bearer = format!("Bearer {token}").parse().expect("a value");
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
-        let asking = ask(&sender, (Method::POST, "delete_devices"), headers, "{}");
-        let answer = tokio::time::timeout(Duration::from_millis(5), asking).await;
+        let asking = ask(sender, (Method::POST, "delete_devices"), headers, body.clone());
+        let answer = tokio::time::timeout(Duration::from_millis(20), asking).await;
         assert!(answer.is_err(), "{answer:?}");
     }
-    let taken = taken.load(Ordering::SeqCst);
-    assert!((1..=64).contains(&taken), "{taken}");
+}
+
+async fn a_client_that_gives_up_its_requests_has_no_more_under_way_than_others(app: TestApp) {
+    let hanging = Hanging::default();
+    let url = hanging.homeserver().await;
+    let app = app.planned(|plan| plan.upstream = Some(url)).await;
+    give_up(&connect(&app).await, "good").await;
+    let left = hanging.now();
+    assert!((1..=64).contains(&left), "{left}");
+}
+
+async fn whose_token_is_unknown_leaves_nothing_under_way(app: TestApp) {
+    let hanging = Hanging::default();
+    let url = hanging.homeserver().await;
+    let app = app.planned(|plan| plan.upstream = Some(url)).await;
+    give_up(&connect(&app).await, "unknown").await;
+    let gone = async {
+        while hanging.now() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), gone).await.expect("all of them end");
 }
