@@ -23,6 +23,7 @@ on_every_database![
     a_change_of_the_password_has_its_consequences_where_nobody_waits_for_it,
     the_last_recovery_code_finishes_an_operation,
     a_password_counts_where_the_homeserver_asks_for_none,
+    without_a_token_only_a_mailbox_or_a_phone_resets_a_password,
 ];
 
 async fn every_answer_says_once_who_may_read_it(app: TestApp) {
@@ -204,4 +205,30 @@ async fn a_password_counts_where_the_homeserver_asks_for_none(app: TestApp) {
     let session = alice.start(&add).await;
     // The password has to come first here, as it does where it is checked here.
     alice.attempt(&add, &totp(&session, &alice.code())).await.refuses(401, "M_FORBIDDEN");
+}
+
+async fn without_a_token_only_a_mailbox_or_a_phone_resets_a_password(app: TestApp) {
+    let upstream = Upstream::start().await;
+    let app = app.in_front_of(&upstream).await;
+    let (_app, anon, alice) = app.with_user("alice").await;
+    for (path, refused, handed_on) in [
+        ("account/password", "m.login.dummy", "m.login.email.identity"),
+        ("account/password", "m.login.token", "m.login.msisdn"),
+        ("register", "m.login.token", "m.login.terms"),
+    ] {
+        let with = |stage: &str| {
+            let mut auth = alice.password_stage();
+            auth["type"] = stage.into();
+            json!({"new_password": "theirs", "username": "mallory", "auth": auth})
+        };
+        for stage in ["m.login.password", "m.login.sso", "m.login.2fa.totp", "x", refused] {
+            let reply = anon.post(path, &with(stage)).await.refuses(403, "M_FORBIDDEN");
+            assert_eq!(reply.string("error"), "This stage is not offered here.", "{stage}");
+        }
+        // It gets there: this is what becomes of the answer.
+        let end = if path == "register" { "/register" } else { "/account/password" };
+        upstream.in_place_of_the_next(end, |_| axum::Json(json!({"seen": true})).into_response());
+        let reply = anon.post(path, &with(handed_on)).await.is(200);
+        assert_eq!(reply.json()["seen"], true, "{handed_on}");
+    }
 }
