@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use myelin_ambient::{Clock, Entropy, SystemClock, SystemEntropy, Timestamp};
 use myelin_storage::{Action, Database, DeviceLogin, Event, NewAccount, NewTokens, TokenDigest};
 use myelin_testing::{SeededUser, fixture};
-use myelin_uia::{Binding, DEFAULT_LIFETIME, Session, Stage};
+use myelin_uia::{Binding, DEFAULT_LIFETIME, Kept, Session, Stage};
 use ruma::OwnedUserId;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -122,7 +122,8 @@ async fn waiting(database: &Database, user: &OwnedUserId, now: Timestamp) -> Str
     let body = body().as_object().cloned().unwrap_or_default();
     let binding = Binding::new(Some(user), "POST", ENDPOINT, &[], &body);
     let session = Session::open(&SystemEntropy, Some(user.clone()), binding, now, DEFAULT_LIFETIME);
-    let session = Session { completed: vec![Stage::Password], ..session };
+    let completed = vec![Stage::Password];
+    let session = Session::restore(Kept { completed, ..session.into_kept() });
     let origin = fixture::origin(fixture::ADDRESS);
     fixture::keep(&*database.store, &session, &origin, now).await;
     session.id.as_str().to_owned()

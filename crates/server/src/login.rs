@@ -227,11 +227,11 @@ impl Login<'_> {
     /// No device and no token exist yet: keeps the session, asks for a factor.
     async fn ask_second(
         &self,
-        mut session: Session,
+        session: Session,
         factors: &Factors,
         error: Option<&str>,
     ) -> Result<Response, Error> {
-        session.memo = Some(self.asked.to_memo());
+        let session = session.with_memo(Some(self.asked.to_memo()));
         let user = factors.user.clone();
         let event = self.gate.event(user, Action::PasswordPassed, self.gate.app.now());
         match self.gate.keep(&session, factors.epoch, Some(event)).await? {

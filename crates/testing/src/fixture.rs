@@ -11,7 +11,7 @@ use myelin_two_factor::{
     AuthenticatorId, Name, RecoveryCode, RecoveryHash, RecoverySalt, RecoverySet, Step, Throttle,
     TotpParameters, TotpSecret, TotpToken, recovery,
 };
-use myelin_uia::{Binding, DEFAULT_LIFETIME, Flows, Session, Stage};
+use myelin_uia::{Binding, DEFAULT_LIFETIME, Flows, Kept, Session, Stage};
 use ruma::{OwnedUserId, UserId};
 use serde_json::Map;
 
@@ -126,7 +126,7 @@ pub fn login_binding(user: &UserId) -> Binding {
 pub fn login_session(user: &UserId, now: Timestamp) -> Session {
     let (user, binding) = (user.to_owned(), login_binding(user));
     let session = Session::open(&SystemEntropy, Some(user), binding, now, DEFAULT_LIFETIME);
-    Session { completed: vec![Stage::Password], ..session }
+    Session::restore(Kept { completed: vec![Stage::Password], ..session.into_kept() })
 }
 
 /// Keeps a session.

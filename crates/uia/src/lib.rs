@@ -70,6 +70,7 @@ pub use binding::{Binding, Bound};
 pub use challenge::with_error;
 pub use flow::{Flow, Flows};
 pub use session::{
-    Admitted, Authenticated, DEFAULT_LIFETIME, Executable, Progress, Refusal, Session, SessionId,
+    Admitted, Authenticated, DEFAULT_LIFETIME, Executable, Kept, Progress, Refusal, Session,
+    SessionId,
 };
 pub use stage::Stage;

@@ -15,7 +15,7 @@
 //! A transition consumes the session and returns the next. What proves a stage
 //! (a password, a code) and where sessions are kept is decided elsewhere.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::Deref, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
 use myelin_ambient::{Entropy, Timestamp};
@@ -68,12 +68,22 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// One operation on its way through the stages of a flow.
+/// One operation on its way through the stages of a flow. Whoever has it can
+/// read what it keeps, and changes it by passing a stage alone.
 ///
-/// Whoever makes one by hand vouches for the stages in it: a store that gives
-/// back what was kept with it, and nobody else.
+/// This does not compile:
+///
+/// ```compile_fail,E0596
+/// fn forged(mut session: myelin_uia::Session) {
+///     session.completed.push(myelin_uia::Stage::Totp);
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct Session(Kept);
+
+/// What is kept of a session between two requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
     /// Its name.
     pub id: SessionId,
     /// Whose operation it is; `None` while nobody is known (registration).
@@ -136,8 +146,8 @@ pub enum Progress {
 /// Neither of these compiles:
 ///
 /// ```compile_fail,E0451
-/// fn forged(session: myelin_uia::Session) -> myelin_uia::Authenticated {
-///     let myelin_uia::Session { id, user, binding, completed, memo, .. } = session;
+/// fn forged(kept: myelin_uia::Kept) -> myelin_uia::Authenticated {
+///     let myelin_uia::Kept { id, user, binding, completed, memo, .. } = kept;
 ///     myelin_uia::Authenticated { session: id, user, binding, completed, memo }
 /// }
 /// ```
@@ -169,7 +179,31 @@ impl Session {
     ) -> Self {
         let id = SessionId::generate(entropy);
         let binding = binding.keyed(&id);
-        Self { id, user, binding, completed: Vec::new(), expires: now + lifetime, memo: None }
+        let expires = now + lifetime;
+        Self(Kept { id, user, binding, completed: Vec::new(), expires, memo: None })
+    }
+
+    /// A session as it was kept.
+    ///
+    /// # Security
+    ///
+    /// Whoever calls this vouches for the stages in it: a store that gives back
+    /// what was kept with it, and nobody else.
+    #[must_use]
+    pub fn restore(kept: Kept) -> Self {
+        Self(kept)
+    }
+
+    /// What is to be kept of it.
+    #[must_use]
+    pub fn into_kept(self) -> Kept {
+        self.0
+    }
+
+    /// The same session, which remembers this of its first request.
+    #[must_use]
+    pub fn with_memo(self, memo: Option<String>) -> Self {
+        Self(Kept { memo, ..self.0 })
     }
 
     /// Whether the session answers to a request with this binding now.
@@ -257,8 +291,16 @@ impl Session {
     }
 
     fn authenticated(self) -> Authenticated {
-        let Self { id: session, user, binding, completed, expires: _, memo } = self;
+        let Kept { id: session, user, binding, completed, expires: _, memo } = self.0;
         Authenticated { session, user, binding, completed, memo }
+    }
+}
+
+impl Deref for Session {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        &self.0
     }
 }
 
@@ -302,7 +344,7 @@ impl Admitted {
     #[must_use]
     pub fn complete(self) -> Progress {
         let Self { mut session, stage, finishes } = self;
-        session.completed.push(stage);
+        session.0.completed.push(stage);
         if !finishes {
             return Progress::More(session);
         }

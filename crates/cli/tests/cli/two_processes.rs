@@ -14,7 +14,7 @@ use std::{
 use myelin_ambient::{Clock as _, SystemClock, SystemEntropy};
 use myelin_storage::{FileKeySource, OpenOptions};
 use myelin_testing::{SeededUser, TestDatabase, database, fixture, seed::Seed};
-use myelin_uia::{Binding, DEFAULT_LIFETIME, Session, Stage};
+use myelin_uia::{Binding, DEFAULT_LIFETIME, Kept, Session, Stage};
 use ruma::UserId;
 use serde_json::{Map, json};
 
@@ -135,5 +135,6 @@ fn waiting_for_code(user: &UserId) -> Session {
     let binding = Binding::new(None, "POST", "login", &[], &Map::new());
     let (user, now) = (user.to_owned(), SystemClock.now());
     let session = Session::open(&SystemEntropy, Some(user), binding, now, DEFAULT_LIFETIME);
-    Session { completed: vec![Stage::Password], memo: Some("{}".to_owned()), ..session }
+    let (completed, memo) = (vec![Stage::Password], Some("{}".to_owned()));
+    Session::restore(Kept { completed, memo, ..session.into_kept() })
 }

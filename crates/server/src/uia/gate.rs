@@ -351,10 +351,10 @@ impl Gate<'_> {
     pub(crate) async fn open(&self) -> Result<Found, Error> {
         let lifetime = self.app.settings().session_lifetime;
         let now = self.app.now();
-        let mut session =
+        let session =
             Session::open(self.app.entropy(), self.user.clone(), self.binding, now, lifetime);
         // A page that confirms it has to say what it is.
-        session.memo = self.user.as_ref().map(|_| self.memo());
+        let session = session.with_memo(self.user.as_ref().map(|_| self.memo()));
         let (origin, store) = (self.context.origin(), self.app.store());
         store.open_session(&session, &origin, now, None).await?;
         let factors = self.factors(self.user.as_deref()).await?;

@@ -3,7 +3,7 @@
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 use myelin_two_factor::{AuthenticatorId, Name, RecoverySalt, Status, Step, Throttle};
-use myelin_uia::{Bound, Session, SessionId};
+use myelin_uia::{Bound, Kept, Session, SessionId};
 use ruma::{OwnedUserId, UserId};
 use serde::Deserialize;
 
@@ -71,14 +71,14 @@ pub(super) async fn factors(c: &mut Connection, user: &UserId) -> Result<Factors
 
 fn parse_session(row: &Row, id: &SessionId) -> Result<Session, Error> {
     let name: String = row.try_get("user_id")?;
-    Ok(Session {
+    Ok(Session::restore(Kept {
         id: id.clone(),
         user: (!name.is_empty()).then(|| user(name)).transpose()?,
         binding: Bound::from_bytes(array(row.try_get("binding")?, "binding")?),
         completed: split_stages(row.try_get("completed")?)?,
         expires: timestamp(row.try_get("expires")?)?,
         memo: row.try_get("memo")?,
-    })
+    }))
 }
 
 fn parse_factors(user: OwnedUserId, row: &Row) -> Result<Factors, Error> {

@@ -10,7 +10,7 @@ use myelin_testing::fixture::{enrol, event, factors_of, keep, login_session, ope
 use myelin_testing::race::race;
 use myelin_testing::{NOW, TestDatabase, on_every_database};
 use myelin_two_factor::{AuthenticatorId, Throttle};
-use myelin_uia::{Session, Stage};
+use myelin_uia::{Kept, Session, Stage};
 
 use crate::devices::{login, register};
 use crate::enrolment::{begin_as, confirm};
@@ -178,7 +178,10 @@ async fn a_stale_change_leaves_none(database: &TestDatabase) {
     let user = enrol(&*store, &alice(), 2, NOW).await;
     let old = factors_of(&*store, &alice()).await;
     let session = open_login(&*store, &alice(), NOW).await;
-    let fresh = Session { completed: Vec::new(), ..login_session(&alice(), NOW) };
+    let fresh = Session::restore(Kept {
+        completed: Vec::new(),
+        ..login_session(&alice(), NOW).into_kept()
+    });
     keep(&*store, &fresh, &origin(myelin_testing::fixture::ADDRESS), NOW).await;
     assert!(crate::support::count(&*store, &old, NOW).await);
     let before = snapshot(&*store, &alice(), &[&session, &fresh]).await;

@@ -13,7 +13,7 @@ use myelin_testing::fixture::{
 use myelin_testing::race::race;
 use myelin_testing::{NOW, TestDatabase, on_every_database};
 use myelin_two_factor::{AuthenticatorId, Step, Throttle};
-use myelin_uia::{Session, Stage};
+use myelin_uia::{Kept, Session, Stage};
 use ruma::{UserId, device_id};
 
 use crate::devices::{login, owner, register};
@@ -63,7 +63,8 @@ async fn log_in_at(
 
 /// A login session that has passed nothing, kept.
 async fn open_fresh(store: &dyn Store, user: &UserId) -> Session {
-    let session = Session { completed: Vec::new(), ..login_session(user, NOW) };
+    let session =
+        Session::restore(Kept { completed: Vec::new(), ..login_session(user, NOW).into_kept() });
     keep(store, &session, &origin(ADDRESS), NOW).await;
     session
 }

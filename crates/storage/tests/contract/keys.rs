@@ -257,7 +257,7 @@ async fn a_code_spent_while_resealing_stays_spent(database: &TestDatabase) {
         for user in &users {
             let session = open_login(&*stores[0], &user.user, NOW).await;
             let (store, token) = (stores[0].clone(), user.code(step));
-            contenders.push(Box::pin(attempt(store, session.id, token, now)));
+            contenders.push(Box::pin(attempt(store, session.id.clone(), token, now)));
         }
         let resealer = stores[1].clone();
         contenders.push(Box::pin(async move {

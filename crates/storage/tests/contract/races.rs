@@ -104,7 +104,12 @@ async fn one_of_many_spends_a_code_through_the_callers_loop(database: &TestDatab
         let now = NOW + Duration::from_secs(30 * round);
         let sessions = open_many(&*stores[0]).await;
         let contenders = sessions.into_iter().enumerate().map(|(number, session)| {
-            attempt(Arc::clone(&stores[number % 2]), session.id, user.code(step(round)), now)
+            attempt(
+                Arc::clone(&stores[number % 2]),
+                session.id.clone(),
+                user.code(step(round)),
+                now,
+            )
         });
         let outcomes = race(contenders).await;
         let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count();

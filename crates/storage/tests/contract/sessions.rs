@@ -12,7 +12,9 @@ use myelin_testing::fixture::{
 };
 use myelin_testing::{NOW, TestDatabase, on_every_database, on_postgres, race::race};
 use myelin_two_factor::Throttle;
-use myelin_uia::{Admitted, Binding, DEFAULT_LIFETIME, Flows, Progress, Session, SessionId, Stage};
+use myelin_uia::{
+    Admitted, Binding, DEFAULT_LIFETIME, Flows, Kept, Progress, Session, SessionId, Stage,
+};
 use ruma::UserId;
 use tokio::time::timeout;
 
@@ -64,7 +66,10 @@ pub(crate) async fn keep_anonymous(store: &dyn Store, session: &Session) {
 
 /// A login that has passed no stage yet, kept.
 async fn open_fresh(store: &dyn Store) -> Session {
-    let session = Session { completed: Vec::new(), ..login_session(&alice(), NOW) };
+    let session = Session::restore(Kept {
+        completed: Vec::new(),
+        ..login_session(&alice(), NOW).into_kept()
+    });
     keep(store, &session, &origin(ADDRESS), NOW).await;
     session
 }
@@ -73,7 +78,7 @@ async fn a_session_is_found_as_it_was_kept(database: &TestDatabase) {
     let store = database.open().await.store;
     let user = enrol(&*store, &alice(), 0, NOW).await;
     let memo = Some(r#"{"device_id":"PHONE","name":"Über ''\" 📱"}"#.to_owned());
-    let session = Session { memo, ..login_session(&alice(), NOW) };
+    let session = Session::restore(Kept { memo, ..login_session(&alice(), NOW).into_kept() });
     keep(&*store, &session, &origin(ADDRESS), NOW).await;
     let other = database.open().await.store;
     let (found, factors) =
@@ -302,7 +307,7 @@ async fn a_session_that_was_never_kept_never_passes(database: &TestDatabase) {
     let before = snapshot(&*store, &alice(), &[&session]).await;
     let factors = factors_of(&*store, &alice()).await;
     assert!(!finish(&*store, &session, &factors, code(&user, current_step())).await);
-    let password = Session { completed: Vec::new(), ..session.clone() };
+    let password = Session::restore(Kept { completed: Vec::new(), ..session.clone().into_kept() });
     let admitted = password
         .admit(&login_binding(&alice()), &flows(), Stage::Password, NOW)
         .expect("the stage may come now");

@@ -4,7 +4,7 @@ use myelin_storage::{Action, Change, Outcome, Spend};
 use myelin_testing::fixture::{enrol, event, factors_of, open_login};
 use myelin_testing::{NOW, TestDatabase, on_every_database};
 use myelin_two_factor::{Status, Step, Throttle};
-use myelin_uia::{Flows, Session, Stage};
+use myelin_uia::{Flows, Kept, Session, Stage};
 
 use crate::sessions::{anonymous_binding, anonymous_session};
 use crate::support::{
@@ -47,8 +47,8 @@ async fn a_code_is_spent_for_every_session_of_the_user(database: &TestDatabase) 
     let (first, second) =
         (open_login(&*one, &alice(), NOW).await, open_login(&*other, &alice(), NOW).await);
     let token = || user.code(current_step());
-    assert_eq!(attempt(one.clone(), first.id, token(), NOW).await, Attempt::Passed);
-    assert_eq!(attempt(other, second.id, token(), NOW).await, Attempt::Replayed);
+    assert_eq!(attempt(one.clone(), first.id.clone(), token(), NOW).await, Attempt::Passed);
+    assert_eq!(attempt(other, second.id.clone(), token(), NOW).await, Attempt::Replayed);
 }
 
 async fn a_code_of_an_earlier_step_is_refused(database: &TestDatabase) {
@@ -190,7 +190,10 @@ async fn a_code_without_factors_never_passes(database: &TestDatabase) {
 async fn a_code_never_passes_a_session_without_a_user(database: &TestDatabase) {
     let store = database.open().await.store;
     let user = enrol(&*store, &alice(), 0, NOW).await;
-    let nobody = Session { completed: vec![Stage::Password], ..anonymous_session().0 };
+    let nobody = Session::restore(Kept {
+        completed: vec![Stage::Password],
+        ..anonymous_session().0.into_kept()
+    });
     crate::sessions::keep_anonymous(&*store, &nobody).await;
     let flows = Flows::new([[Stage::Password, Stage::Totp]]);
     let admitted =
@@ -217,6 +220,6 @@ async fn the_callers_loop_accepts_a_code_once_and_the_next_one_after(database: &
     for (step, expected) in cases {
         let session = open_login(&*store, &user.user, NOW).await;
         let token = user.code(Step(step));
-        assert_eq!(attempt(store.clone(), session.id, token, NOW).await, expected);
+        assert_eq!(attempt(store.clone(), session.id.clone(), token, NOW).await, expected);
     }
 }

@@ -118,7 +118,7 @@ async fn the_right_code_waits_like_a_wrong_one(database: &TestDatabase) {
     let before = snapshot(&*store, &alice(), &[]).await;
     let session = open_login(&*store, &alice(), NOW).await;
     let token = user.code(current_step());
-    assert_eq!(attempt(store.clone(), session.id, token, NOW).await, Attempt::Waiting);
+    assert_eq!(attempt(store.clone(), session.id.clone(), token, NOW).await, Attempt::Waiting);
     assert_eq!(snapshot(&*store, &alice(), &[]).await, before);
 }
 

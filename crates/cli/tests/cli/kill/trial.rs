@@ -6,7 +6,7 @@ use myelin_ambient::{Clock as _, SystemClock, SystemEntropy};
 use myelin_storage::{Database, FileKeySource, OpenOptions};
 use myelin_testing::{SeededUser, TestDatabase, fixture, seed::Seed};
 use myelin_two_factor::Step;
-use myelin_uia::{Binding, DEFAULT_LIFETIME, Session, Stage};
+use myelin_uia::{Binding, DEFAULT_LIFETIME, Kept, Session, Stage};
 use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha20Rng, seq::SliceRandom as _};
 use ruma::UserId;
 use serde_json::{Map, json};
@@ -245,7 +245,8 @@ fn waiting_for_code(user: &UserId) -> Session {
     let binding = Binding::new(None, "POST", "login", &[], &Map::new());
     let (user, now, lifetime) = (user.to_owned(), SystemClock.now(), DEFAULT_LIFETIME * 6);
     let session = Session::open(&SystemEntropy, Some(user), binding, now, lifetime);
-    Session { completed: vec![Stage::Password], memo: Some("{}".to_owned()), ..session }
+    let (completed, memo) = (vec![Stage::Password], Some("{}".to_owned()));
+    Session::restore(Kept { completed, memo, ..session.into_kept() })
 }
 
 /// Codes that are wrong now and in the steps around.

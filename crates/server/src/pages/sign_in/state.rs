@@ -106,10 +106,9 @@ impl SignIn {
 fn open(visit: &Visit, factors: &Factors, target: &Target) -> Session {
     let app = &visit.app;
     let (user, lifetime) = (Some(factors.user.clone()), app.settings().session_lifetime);
-    let mut session = Session::open(app.entropy(), user, binding(), app.now(), lifetime);
+    let session = Session::open(app.entropy(), user, binding(), app.now(), lifetime);
     let memo = json!({"endpoint": ENDPOINT, "redirect_url": target.as_str()});
-    session.memo = Some(memo.to_string());
-    session
+    session.with_memo(Some(memo.to_string()))
 }
 
 /// A new session with this stage passed, and the next one perhaps: one that
