@@ -3,7 +3,8 @@
 
 A browser goes from Myelin's pages to an OpenID Connect provider and back, as
 people who have no password at Synapse. What is tried besides: to use what lies
-on the way without a second factor, or for somebody else.
+on the way without a second factor, or for somebody else. Then all of it in a
+real browser.
 """
 
 import html
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import requests
@@ -319,6 +321,11 @@ def main() -> None:
         whole_life(tally, place)
         attacks(tally, place)
         policy(tally, place)
+        shots = "target/screenshots/sso"
+        suite = str(Path(__file__).with_name("browser_sso.mjs"))
+        command = [tools.node, suite, stack.url, shots]
+        ran = subprocess.run(command, env={**os.environ, **stack.settings}, check=False)
+        tally.check(ran.returncode == 0, "in a real browser, too", ran.returncode)
     with Stack(tools, "synapse", sso="pass") as stack:
         provider_decides(tally, Place(stack))
     with Stack(tools, "synapse") as stack:
