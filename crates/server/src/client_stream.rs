@@ -4,7 +4,7 @@
 //! Which version of HTTP a client speaks is told by its first bytes, and the
 //! time limits of either version begin after them. Nor is there one for a client
 //! that reads nothing. Either would hold its connection for ever. What a client
-//! leaves unread in a stream of HTTP/2 is not seen here.
+//! leaves unread in a stream of HTTP/2 is seen in [`crate::answer_in_time`].
 
 use std::{
     io,

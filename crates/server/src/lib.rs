@@ -8,6 +8,7 @@
 //! It joins the engine, the second-factor domain, the store and the
 //! homeserver; it refuses to know how any of them works inside.
 
+mod answer_in_time;
 mod app;
 mod app_password;
 mod asked_device;

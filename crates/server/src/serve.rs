@@ -3,7 +3,7 @@
 use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use axum::{body::Body, extract::ConnectInfo};
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Request, Version, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -13,7 +13,10 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::{App, Workers, client_stream::ClientStream, router::entry, to_the_end::Turns};
+use crate::{
+    App, Workers, answer_in_time::in_time, client_stream::ClientStream, router::entry,
+    to_the_end::Turns,
+};
 
 /// How long a client may take to send a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -63,7 +66,15 @@ pub async fn serve(
             let (app, mut request) = (app.clone(), request.map(Body::new));
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             request.extensions_mut().insert(turns.clone());
-            async move { Ok::<_, Infallible>(entry(&app, request).await) }
+            let is_one_of_many = request.version() == Version::HTTP_2;
+            async move {
+                let response = entry(&app, request).await;
+                Ok::<_, Infallible>(if is_one_of_many {
+                    response.map(|body| in_time(body, WRITE_TIMEOUT))
+                } else {
+                    response
+                })
+            }
         });
         prepare(&stream);
         let (builder, watcher) = (builder.clone(), graceful.watcher());
