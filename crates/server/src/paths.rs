@@ -27,7 +27,8 @@ pub(crate) enum Way {
 /// Finds the way of a request.
 pub(crate) fn find(method: &Method, raw_path: &str) -> Way {
     let Some(matches) = matching(raw_path) else {
-        return if is_disguised(raw_path) { Way::Refuse } else { Way::Forward };
+        let way = lenient(raw_path).filter(|plain| !is_disguise(plain, raw_path));
+        return way.map_or(Way::Refuse, |_| Way::Forward);
     };
     let endpoints: Vec<_> = matches.iter().map(|(route, _)| route.endpoint).collect();
     for (route, parameters) in matches {
@@ -77,15 +78,16 @@ pub(crate) fn parameters<'p>(template: &str, path: &'p str) -> Option<Vec<&'p st
     segments.next().is_none().then_some(parameters)
 }
 
-/// Whether some lenient reading of the path is a path of ours.
-fn is_disguised(raw_path: &str) -> bool {
-    let plain = lenient(raw_path);
-    plain != raw_path && matching(&plain).is_some()
+/// Whether a path of ours is written in another way.
+fn is_disguise(plain: &str, raw_path: &str) -> bool {
+    plain != raw_path && matching(plain).is_some()
 }
 
-/// The most lenient reading of a path that any server is known to do.
-pub(crate) fn lenient(raw_path: &str) -> Cow<'_, str> {
-    if is_plain(raw_path) { raw_path.into() } else { leniently(raw_path).into() }
+/// The most lenient reading of a path that any server is known to do. None where
+/// some go back by a `..` in it, and others do not: no reading of such a path is
+/// everybody's.
+pub(crate) fn lenient(raw_path: &str) -> Option<Cow<'_, str>> {
+    if is_plain(raw_path) { Some(raw_path.into()) } else { leniently(raw_path).map(Cow::from) }
 }
 
 /// Whether a path reads the same to everybody: small letters, digits, and what
@@ -103,7 +105,7 @@ fn is_plain(path: &str) -> bool {
     is_plain && path.starts_with('/') && !path.ends_with('/')
 }
 
-fn leniently(raw_path: &str) -> String {
+fn leniently(raw_path: &str) -> Option<String> {
     let mut path = raw_path.to_owned();
     // `%252f` is `/` to whoever decodes twice.
     for _ in 0..3 {
@@ -117,13 +119,11 @@ fn leniently(raw_path: &str) -> String {
         let segment = segment.split(';').next().unwrap_or_default().trim();
         match segment {
             "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
+            ".." => return None,
             segment => segments.push(segment.trim_end_matches('\0')),
         }
     }
-    format!("/{}", segments.join("/"))
+    Some(format!("/{}", segments.join("/")))
 }
 
 /// Decodes a segment once; none if that is not UTF-8.
@@ -209,7 +209,7 @@ mod tests {
                 (0..5).map(|at| pieces[number / pieces.len().pow(at) % pieces.len()]).collect();
             if is_plain(&path) {
                 plain += 1;
-                assert_eq!(leniently(&path), path);
+                assert_eq!(leniently(&path).as_deref(), Some(path.as_str()));
             }
         }
         assert!(plain > 1000, "{plain}");

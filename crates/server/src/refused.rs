@@ -14,7 +14,7 @@ use crate::{
 /// Whether a path that is not one of ours is kept from the homeserver.
 /// `passed` is what the administrator lets through.
 pub(crate) fn is_refused(method: &Method, raw_path: &str, passed: &[Switch]) -> bool {
-    let path = lenient(raw_path);
+    let Some(path) = lenient(raw_path) else { return true };
     let is_off = |refused: &&Refused| refused.unless.is_none_or(|switch| !passed.contains(&switch));
     let is_among = |table: &'static [Refused], path| {
         table.iter().filter(is_off).any(|refused| is_under(path, refused.path))
@@ -74,6 +74,11 @@ mod tests {
             "/_synapse/%61dmin/v1/register",
             "/_synapse//admin/v1/register",
             "/x/../_synapse/admin",
+            "/_synapse/client/saml2/authn_response/..;/..;/x",
+            "/_synapse/client/saml2/authn_response/%252e%252e/x",
+            "/_synapse/admin/v1/send_server_notice/a%2f..%2f..%2f..%2f..%2f..%2fx",
+            "/_synapse/admin/v2/users/@a%2f..%2f..%2f..%2f..%2f..%2fx:example.org",
+            "/_synapse/admin/..\\..\\x",
             "/_synapse/client/myelin/mint",
             "/_tuwunel/oidc/authorize",
             "/_matrix/client/v1/auth_metadata",
