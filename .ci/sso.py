@@ -16,7 +16,7 @@ import sys
 import time
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 import requests
 
@@ -238,13 +238,19 @@ def attacks(tally: Tally, place: Place) -> None:
         "/_matrix/client/r0/login/cas/redirect?redirectUrl=http://localhost:9/",
         "/_matrix/client/r0/login/cas/ticket?ticket=x&redirectUrl=http://localhost:9/",
         "/_synapse/client/saml2/authn_response?SAMLResponse=x&RelayState=http://localhost:9/",
+        "/_synapse/client/saml2/authn_response/..;/..;/x?RelayState=http://localhost:9/",
     ]:
         status = requests.get(place.url + path, timeout=TIMEOUT_S).status_code
         tally.check(status == 404, f"nothing else begins it: {path}", status)
     for provider in ["", "..", "oidc-corp/x", "a b", "oidc-corp%2f..", "x" * 300, "oidc-none"]:
-        query = f"?provider={provider}&redirect_url={CLIENT}"
-        page = browser.get(f"{place.url}/account/sign-on{query}")
+        [link] = [url for name, url in place.start(browser).links.items() if name == WITH]
+        page = browser.get(link.replace("oidc-corp", provider))
         tally.check(page.status == 404, f"no provider: {provider[:20]}", page.status)
+    # A link of somebody else's, while the provider would ask for nothing.
+    link = place.start(other).links[WITH]
+    for from_elsewhere in [link, re.sub("&from=.*", "", link)]:
+        page = browser.get(from_elsewhere)
+        tally.check(WITH in page.links, "only a page of ours leads to the provider", page.text)
     page = browser.get(f"{place.url}/account/sign-on?provider=oidc-corp&redirect_url=javascript:x")
     tally.check(page.status == 400, "no client", page.status)
 
@@ -279,6 +285,26 @@ def provider_decides(tally: Tally, place: Place) -> None:
     tally.check(again.user_id == person.user_id, "no code is asked for", again.user_id)
     status = person.login_request().status_code
     tally.check(status == 401, "with a password it is", status)
+    body = {"devices": ["NOSUCH"]}
+    session = person.send("POST", "/delete_devices", body).json()["session"]
+    fallback = f"{person.base}/auth/m.login.sso/fallback/web?session="
+    page = browser.sign_on(browser.get(fallback + session), person.name)
+    tally.check("Confirmed" in browser.submit(page), "nor for an operation", page.text)
+    status = person.send("POST", "/delete_devices", {**body, "auth": {"session": session}})
+    tally.check(status.status_code == 200, "which is done", status.text)
+    # But the provider alone takes no second factor away.
+    factors = person.providers()["m.login.2fa.totp"]["authenticators"]
+    path = f"/account/two-factor/totp/{factors[0]['id']}"
+    session = person.send("DELETE", path, {}).json()["session"]
+    page = browser.get(fallback + session)
+    tally.check(WITH not in page.links and "password" in page, "a factor takes both", page.text)
+    link = place.start(browser).links[WITH]
+    link = re.sub("redirect_url=[^&]*", f"redirect_url={quote(fallback + session, safe='')}", link)
+    asked = browser.get(link)
+    page = browser.submit(asked, sub=person.name)
+    tally.check("Confirmed" not in browser.submit(page), "and no sign-in for it", page.text)
+    status = person.send("DELETE", path, {"auth": {"session": session}}).status_code
+    tally.check(status == 401, "it stays", status)
     policy(tally, place, asks=False)
 
 

@@ -136,7 +136,7 @@ pub(super) const KEYS: &[Key] = &[
         Is(r#""refuse""#),
         "For \"synapse\": what its own OpenID Connect is worth. \"refuse\": it is not offered.\n\
          \"first_factor\": as much as the password; a second factor comes after it.\n\
-         \"pass\": the identity provider decides, and no code is asked for.",
+         \"pass\": as much as both factors; no code is asked for after it.",
     ),
     key(
         "homeserver.access_token_lifetime",

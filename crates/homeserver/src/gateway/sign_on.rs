@@ -95,5 +95,5 @@ pub(super) fn is_openid_connect(provider: &str) -> bool {
 /// Whether an address leads to where a sign-on begins, and not to a provider.
 fn begins_anew(location: &HeaderValue, public: &Url) -> bool {
     let location = location.to_str().ok().and_then(|text| public.join(text).ok());
-    location.is_none_or(|location| location.path().starts_with(REDIRECT))
+    location.is_none_or(|location| location.path().contains(REDIRECT))
 }

@@ -27,7 +27,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    operation, texts,
+    SignOn, operation, texts,
     uia::{Evidence, Gate, Place, Purpose, Tried},
 };
 
@@ -59,9 +59,10 @@ pub(super) async fn fallback(visit: &mut Visit, stage: Stage) -> Result<Response
         Stage::Sso => visit.query.text("with") == "recovery",
         _ => false,
     };
-    let signed_in = match stage {
-        Stage::Sso => sign_in::ready(visit, &waiting.address(visit)).await?,
-        _ => None,
+    let signed_in = if stage == Stage::Sso && waiting.takes_sign_on(visit) {
+        sign_in::ready(visit, &waiting.address(visit)).await?
+    } else {
+        None
     };
     let form = async |visit: &Visit, trouble| form(visit, stage, &waiting, recovery, trouble).await;
     let is_theirs = |sign_in: &SignIn| sign_in.factors.user == waiting.factors.user;
@@ -118,6 +119,13 @@ impl Waiting {
 
     fn gate<'v>(&self, visit: &'v Visit) -> Gate<'v> {
         gate(visit, self.purpose.clone())
+    }
+
+    /// Whether a sign-in can stand for its stages. Where the identity provider
+    /// alone is enough, it is not to take the second factor away.
+    fn takes_sign_on(&self, visit: &Visit) -> bool {
+        let changes_factors = matches!(self.purpose, Purpose::Own) && self.factors.protect();
+        !(changes_factors && visit.app.settings().sign_on == SignOn::Enough)
     }
 
     /// Where a sign-in comes back to it.
@@ -207,9 +215,10 @@ async fn form(
     let with = if recovery { "" } else { "&with=recovery" };
     let other =
         choice.then(|| visit.link(&format!("?session={}{with}", waiting.session.id.as_str())));
-    let providers = match stage {
-        Stage::Sso => links(visit, &waiting.address(visit)).await,
-        _ => Vec::new(),
+    let providers = if stage == Stage::Sso && waiting.takes_sign_on(visit) {
+        links(visit, &waiting.address(visit)).await
+    } else {
+        Vec::new()
     };
     let status = trouble.as_ref().map_or(StatusCode::OK, |trouble| trouble.status);
     let form = Form {

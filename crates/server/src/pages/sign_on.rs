@@ -51,6 +51,7 @@ pub(super) async fn links(visit: &Visit, target: &str) -> Vec<Link> {
     let link = |IdentityProvider { id, name }: IdentityProvider| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("provider", &id).append_pair("redirect_url", target);
+        query.append_pair("from", &from(visit));
         Link {
             label: fill(visit.texts.sign_on_with, &[("name", &name)]),
             address: visit.link(&format!("{START}?{}", query.finish())),
@@ -59,9 +60,17 @@ pub(super) async fn links(visit: &Visit, target: &str) -> Vec<Link> {
     providers.into_iter().map(link).collect()
 }
 
-/// `GET /account/sign-on`: sends the browser to the homeserver.
+/// `GET /account/sign-on`: sends the browser to the homeserver, from a page of ours.
+///
+/// # Security
+///
+/// An identity provider may ask for nothing. So a link of somebody else's leads to
+/// the sign-in page, and no further without the person.
 pub(super) async fn start(visit: &mut Visit) -> Result<Response, Problem> {
     let target = target(visit)?;
+    if !is_same(visit.query.text("from"), &from(visit)) {
+        return Ok(sign_in::offer(visit, &target).await);
+    }
     let providers = visit.app.homeserver().identity_providers(&visit.context).await?;
     let mut providers = providers.into_iter();
     let provider = providers.find(|provider| provider.id == visit.query.text("provider"));
@@ -93,7 +102,7 @@ pub(super) async fn start(visit: &mut Visit) -> Result<Response, Problem> {
 pub(super) async fn back(visit: &mut Visit) -> Result<Response, Problem> {
     let target = target(visit)?;
     let expected = state(visit, &target).ok_or(Problem::Stale)?;
-    if !bool::from(visit.query.text("state").as_bytes().ct_eq(expected.as_bytes())) {
+    if !is_same(visit.query.text("state"), &expected) {
         return Err(Problem::Stale);
     }
     visit.jar.set(Cookie::SignOn, None);
@@ -117,6 +126,17 @@ fn target(visit: &Visit) -> Result<Target, Problem> {
     }
     let text = visit.query.text("redirect_url");
     Target::parse(text, &visit.app.settings().pages).ok_or(Problem::BadTarget)
+}
+
+/// What only a page of ours can know, in this browser.
+fn from(visit: &Visit) -> String {
+    let mut hash = Sha256::new_with_prefix("myelin sign-on link\n");
+    hash.update(visit.jar.value(Cookie::Visit).unwrap_or_default());
+    BASE64URL_NOPAD.encode(&hash.finalize())
+}
+
+fn is_same(given: &str, expected: &str) -> bool {
+    given.as_bytes().ct_eq(expected.as_bytes()).into()
 }
 
 /// What only this browser can bring back, only with this target, and only once;

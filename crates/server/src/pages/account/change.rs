@@ -202,6 +202,8 @@ struct Form<'a> {
     name: String,
     protected: bool,
     password: bool,
+    /// Whether a sign-in for it stands for the password.
+    signed_in: bool,
     /// Where the other kind of code is asked for; none if there is none.
     other: Option<String>,
     providers: Vec<Link>,
@@ -214,8 +216,8 @@ async fn form(
     trouble: Option<Trouble>,
 ) -> Result<Response, Problem> {
     let factors = &signed_in.factors;
-    let is_proven = proof::sign_in(visit, signed_in, change).await?.is_some();
-    let providers = if factors.protect() || is_proven {
+    let is_signed_in = proof::sign_in(visit, signed_in, change).await?.is_some();
+    let providers = if factors.protect() || is_signed_in {
         Vec::new()
     } else {
         links(visit, &change.sign_in_address(&visit.app)).await
@@ -234,7 +236,8 @@ async fn form(
         button,
         name: typed.unwrap_or(old).to_owned(),
         protected: factors.protect(),
-        password: !factors.protect() && !is_proven || change.takes_password(&visit.app),
+        signed_in: is_signed_in,
+        password: !factors.protect() && !is_signed_in || change.takes_password(&visit.app),
         other: factors.recoverable().then(|| visit.link(&change.address(!change.recovery))),
         providers,
         trouble,

@@ -43,6 +43,10 @@ pub(super) async fn prove(
     if let Some(sign_in) = sign_in(visit, signed_in, change).await? {
         return sign_in.spend(visit).await.map(Ok);
     }
+    // What was passed for it has ended meanwhile.
+    if visit.form()?.find("signed_in").is_some() {
+        return Err(Problem::Over);
+    }
     let visit = &*visit;
     let user = &signed_in.factors.user;
     let takes_password = change.takes_password(&visit.app);

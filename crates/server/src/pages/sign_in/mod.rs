@@ -41,7 +41,12 @@ pub(super) const START: &str = "/_matrix/client/v3/login/sso/redirect";
 pub(super) async fn start(visit: &Visit) -> Result<Response, Problem> {
     let text = visit.query.text("redirectUrl");
     let target = Target::parse(text, &visit.app.settings().pages).ok_or(Problem::BadTarget)?;
-    Ok(templates::password(visit, &target, "", None).await)
+    Ok(offer(visit, &target).await)
+}
+
+/// The first page.
+pub(super) async fn offer(visit: &Visit, target: &Target) -> Response {
+    templates::password(visit, target, "", None).await
 }
 
 /// `GET /_matrix/static/client/login/`: the page that homeservers have for
