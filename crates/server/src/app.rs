@@ -8,7 +8,7 @@ use myelin_homeserver::{Context, Homeserver, PasswordCheck, PasswordEvidence, Re
 use myelin_storage::Store;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::{Settings, SignOn, error::Error, wrong_passwords::WrongPasswords};
+use crate::{Settings, SignOn, error::Error, routes::Switch, wrong_passwords::WrongPasswords};
 
 /// The server's parts. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -93,6 +93,14 @@ impl App {
     /// Whether the homeserver's single sign-on is offered.
     pub(crate) fn signs_on(&self) -> bool {
         self.settings().has_pages && self.settings().sign_on != SignOn::Refused
+    }
+
+    /// Whether the administrator lets this through.
+    pub(crate) fn opens(&self, switch: Switch) -> bool {
+        match switch {
+            Switch::SignOn => self.signs_on(),
+            Switch::Admin | Switch::QrLogin => self.settings().passed.contains(&switch),
+        }
     }
 
     /// Checks a password: at the homeserver, and within what the client's

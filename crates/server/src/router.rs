@@ -116,7 +116,7 @@ fn wrong_method() -> Response {
 }
 
 async fn forward(app: &App, request: Request, context: &Context) -> Response {
-    if is_refused(request.method(), request.uri().path(), &app.settings().passed) {
+    if is_refused(request.method(), request.uri().path(), |switch| app.opens(switch)) {
         return Refusal::unrecognized().into_response();
     }
     app.homeserver().forward(request, context).await

@@ -47,15 +47,14 @@ fn secret_file(typed: &typed::Homeserver) -> Result<PathBuf> {
 }
 
 /// What is let through to the homeserver.
-pub(super) fn passed(typed: &typed::Homeserver, sign_on: SignOn) -> Result<Vec<Switch>> {
+pub(super) fn passed(typed: &typed::Homeserver) -> Result<Vec<Switch>> {
     let parse = |name: &String| {
         Switch::parse(name).ok_or_else(|| {
             let known: Vec<_> = Switch::ALL.iter().map(|switch| switch.as_str()).collect();
             anyhow!("homeserver.pass: `{name}` is none of {}", known.join(", "))
         })
     };
-    let on_its_way = (sign_on != SignOn::Refused).then_some(Ok(Switch::SignOn));
-    typed.pass.iter().flatten().map(parse).chain(on_its_way).collect()
+    typed.pass.iter().flatten().map(parse).collect()
 }
 
 /// What the homeserver's own single sign-on is worth.

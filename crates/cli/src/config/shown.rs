@@ -1,7 +1,7 @@
 //! What `config check` prints: the settings as they take effect.
 
 use myelin_homeserver::embedded::RegistrationPolicy;
-use myelin_server::{Settings, routes::Switch};
+use myelin_server::Settings;
 use myelin_storage::Quota;
 
 use super::{
@@ -60,8 +60,7 @@ fn values(config: &Config) -> Values {
         ("keys.file", quoted(key_file.display())),
     ];
     values.extend(behind(homeserver));
-    let passed = settings.passed.iter().filter(|switch| **switch != Switch::SignOn);
-    let passed: Vec<_> = passed.map(|switch| switch.as_str()).collect();
+    let passed: Vec<_> = settings.passed.iter().map(|switch| switch.as_str()).collect();
     values.push(("homeserver.pass", list(&passed)));
     values.push(("homeserver.sso", quoted(behind_the_gate::sign_on_name(settings.sign_on))));
     values.extend(registering(registration));

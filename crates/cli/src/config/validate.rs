@@ -34,12 +34,11 @@ pub(super) fn validate(typed: Typed) -> Result<Config> {
     let listen = listen(typed.listen)?;
     let data_dir = typed.data_dir.map_or_else(default_data_dir, Ok)?;
     let database = database(typed.database, &data_dir)?;
-    let sign_on = homeserver::sign_on(&typed.homeserver)?;
     let settings = Settings {
         public_url: homeserver::public_url(typed.public_url.as_deref(), &listen)?,
         policy: homeserver::policy(&typed.policy)?,
-        passed: homeserver::passed(&typed.homeserver, sign_on)?,
-        sign_on,
+        passed: homeserver::passed(&typed.homeserver)?,
+        sign_on: homeserver::sign_on(&typed.homeserver)?,
         native_login: pages::native(&typed.login)?,
         has_pages: true,
         pages: pages::pages(typed.pages)?,

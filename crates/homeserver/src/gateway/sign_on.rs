@@ -82,9 +82,17 @@ impl Gateway {
                         be Myelin's public_url, and its listener needs x_forwarded";
             return Err(Error::Unexpected(text.to_owned()));
         }
-        let cookies = answer.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
-        Ok(SignOn { location: location.clone(), cookies })
+        let cookies = answer.headers().get_all(header::SET_COOKIE).iter();
+        let cookies = cookies.map(kept_quiet).collect();
+        Ok(SignOn { location: kept_quiet(location), cookies })
     }
+}
+
+/// What one browser goes with is not for a log.
+fn kept_quiet(value: &HeaderValue) -> HeaderValue {
+    let mut value = value.clone();
+    value.set_sensitive(true);
+    value
 }
 
 /// How Synapse names them.

@@ -36,8 +36,8 @@ const PATH: &str = "/account/sign-in";
 /// Where it begins, with the client's address.
 pub(super) const START: &str = "/_matrix/client/v3/login/sso/redirect";
 
-/// `GET /login/sso/redirect` and `/login/sso/redirect/{idpId}`. There is one
-/// identity provider, this server, so it does not matter which is named.
+/// `GET /login/sso/redirect` and `/login/sso/redirect/{idpId}`. Whichever provider
+/// is named, the page offers every way that there is.
 pub(super) async fn start(visit: &Visit) -> Result<Response, Problem> {
     let text = visit.query.text("redirectUrl");
     let target = Target::parse(text, &visit.app.settings().pages).ok_or(Problem::BadTarget)?;
